@@ -1,0 +1,358 @@
+//! Sizes as types: [`D`] for a size the compiler knows, [`Dyn`] for one that only the running program knows.
+//!
+//! A size is written in thousands, so it reads in decimal wherever the compiler prints it: `D<784>` is 784,
+//! `D<50, 257>` is 50,257 and `D<1, 0, 0>` is a million. The arithmetic underneath is typenum's
+//! ([`StaticDim::Num`]), so a length can be computed and used for a
+//! [`GenericArray`](generic_array::GenericArray).
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! assert_eq!(<D<784>>::SIZE, 784);
+//! assert_eq!(<D<50, 257>>::SIZE, 50_257);
+//! assert_eq!(Dyn(32).size(), 32);
+//! ```
+
+use core::fmt::{self, Debug, Display};
+use core::ops::{Add, Div, Mul, Rem};
+use generic_array::ArrayLength;
+use seq_macro::seq;
+use typenum::{Prod, Quot, Sum, U0, U1, U1000, UInt, UTerm, Unsigned};
+
+/// A size known at compile time, in thousands: `D<784>` is 784, `D<50, 257>` is 50,257.
+///
+/// Write it through [`Shape!`](crate::Shape), which turns any literal or constant up to 10⁹ into the right `D`;
+/// a number of `D` above 999 is not a size and does not compile.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct D<const A: usize, const B: usize = 1000, const C: usize = 1000>;
+
+/// A size known at run time, usually the batch.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Dyn(pub usize);
+
+/// One size of a tensor.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a size",
+    label = "not a size",
+    note = "a size is `D<784>`, `Dyn`, or a type parameter with the bound `{Self}: Dim` (`StaticDim` where it must be known at compile time)"
+)]
+pub trait Dim: Copy + Debug + PartialEq + Send + Sync + 'static {
+    /// The size where the type alone tells it, `None` for [`Dyn`].
+    const KNOWN: Option<usize>;
+
+    /// The size.
+    fn size(&self) -> usize;
+
+    /// The dimension of this size; `None` if the type stands for another size.
+    fn from_size(size: usize) -> Option<Self>;
+}
+
+/// A size known at compile time.
+///
+/// [`Num`](StaticDim::Num) is the same number for typenum, exact for every size up to 10⁹:
+///
+/// ```
+/// use plywood::prelude::*;
+/// use typenum::Unsigned;
+///
+/// fn twice<N: StaticDim>() -> usize {
+///     2 * N::SIZE
+/// }
+/// assert_eq!(twice::<D<50, 257>>(), 100_514);
+/// assert_eq!(<<D<50, 257> as StaticDim>::Num as Unsigned>::USIZE, 50_257);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the size `{Self}` is not known at compile time here",
+    label = "its value is not known at compile time",
+    note = "in generic code ask for it with the bound `{Self}: StaticDim`; a size of type `Dyn` is known only at run time"
+)]
+pub trait StaticDim: Dim + Default {
+    /// The size as a typenum number.
+    type Num: Unsigned + ArrayLength;
+    /// The size.
+    const SIZE: usize;
+}
+
+/// A limb of [`D`]; its typenum value comes from a table.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Limb<const N: usize>;
+
+/// What a limb adds to the number before it: `before · Scale + Num`.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "this `D` is not a size: its numbers count thousands and are 0 to 999 each",
+    label = "write it as `Shape![…]`, which takes any size up to 1,000,000,000",
+    note = "`D<784>` is 784, `D<50, 257>` is 50,257"
+)]
+pub trait LimbValue {
+    type First: Unsigned;
+    type Scale: Unsigned;
+    type Num: Unsigned;
+}
+
+/// The way back: which limb a typenum number below 1,000 is.
+#[doc(hidden)]
+pub trait FromLimb: Unsigned {
+    type Single;
+    type Second<Low: FromLimb>;
+    type After<const A: usize>;
+    type Third<Mid: FromLimb, Low: FromLimb>;
+    type Middle<const A: usize, Low: FromLimb>;
+    type Last<const A: usize, const B: usize>;
+}
+
+seq!(N in 0..1000 {
+    impl LimbValue for Limb<N> {
+        type First = typenum::U~N;
+        type Scale = U1000;
+        type Num = typenum::U~N;
+    }
+
+    impl FromLimb for typenum::U~N {
+        type Single = D<N>;
+        type Second<Low: FromLimb> = Low::After<N>;
+        type After<const A: usize> = D<A, N>;
+        type Third<Mid: FromLimb, Low: FromLimb> = Mid::Middle<N, Low>;
+        type Middle<const A: usize, Low: FromLimb> = Low::Last<A, N>;
+        type Last<const A: usize, const B: usize> = D<A, B, N>;
+    }
+});
+
+/// No limb here: the number before it stays as it is.
+impl LimbValue for Limb<1000> {
+    type First = U1000;
+    type Scale = U1;
+    type Num = U0;
+}
+
+type First<const A: usize> = <Limb<A> as LimbValue>::First;
+type Step<Before, const N: usize> = Sum<Prod<Before, <Limb<N> as LimbValue>::Scale>, <Limb<N> as LimbValue>::Num>;
+
+/// One limb of `D` out of a whole size; const-evaluated by what [`Shape!`](crate::Shape) and
+/// [`sequential!`](crate::sequential) write for a named constant.
+#[doc(hidden)]
+#[must_use]
+pub const fn limb<const K: usize>(size: usize) -> usize {
+    assert!(size <= 1_000_000_000, "a size is at most 1,000,000,000");
+    match (K, size) {
+        (0, 0..1_000) => size,
+        (0, 1_000..1_000_000) => size / 1_000,
+        (0, _) => size / 1_000_000,
+        (1, 0..1_000) => 1_000,
+        (1, 1_000..1_000_000) => size % 1_000,
+        (1, _) => size / 1_000 % 1_000,
+        (_, 0..1_000_000) => 1_000,
+        _ => size % 1_000,
+    }
+}
+
+/// [`limb`] of a layer's size, which is at least 1.
+#[doc(hidden)]
+#[must_use]
+pub const fn layer_limb<const K: usize>(size: usize) -> usize {
+    assert!(size > 0, "a layer's size is at least 1");
+    limb::<K>(size)
+}
+
+impl<const A: usize, const B: usize, const C: usize> D<A, B, C> {
+    const VALUE: usize = {
+        let high = if B == 1000 { A } else { A * 1000 + B };
+        if C == 1000 { high } else { high * 1000 + C }
+    };
+}
+
+impl<const A: usize, const B: usize, const C: usize> Dim for D<A, B, C> {
+    const KNOWN: Option<usize> = Some(Self::VALUE);
+
+    fn size(&self) -> usize {
+        Self::VALUE
+    }
+
+    fn from_size(size: usize) -> Option<Self> {
+        (size == Self::VALUE).then_some(D)
+    }
+}
+
+impl<const A: usize, const B: usize, const C: usize> StaticDim for D<A, B, C>
+where
+    Limb<A>: LimbValue,
+    Limb<B>: LimbValue,
+    Limb<C>: LimbValue,
+    First<A>: Mul<<Limb<B> as LimbValue>::Scale>,
+    Prod<First<A>, <Limb<B> as LimbValue>::Scale>: Add<<Limb<B> as LimbValue>::Num>,
+    Step<First<A>, B>: Mul<<Limb<C> as LimbValue>::Scale>,
+    Prod<Step<First<A>, B>, <Limb<C> as LimbValue>::Scale>: Add<<Limb<C> as LimbValue>::Num>,
+    Step<Step<First<A>, B>, C>: Unsigned + ArrayLength,
+{
+    type Num = Step<Step<First<A>, B>, C>;
+    const SIZE: usize = Self::VALUE;
+}
+
+impl<const A: usize, const B: usize, const C: usize> Display for D<A, B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Self::VALUE)
+    }
+}
+
+impl<const A: usize, const B: usize, const C: usize> Debug for D<A, B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "D<{A}")?;
+        if B != 1000 {
+            write!(f, ", {B}")?;
+        }
+        if C != 1000 {
+            write!(f, ", {C}")?;
+        }
+        write!(f, ">")
+    }
+}
+
+impl Dim for Dyn {
+    const KNOWN: Option<usize> = None;
+
+    fn size(&self) -> usize {
+        self.0
+    }
+
+    fn from_size(size: usize) -> Option<Self> {
+        Some(Dyn(size))
+    }
+}
+
+impl Display for Dyn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Debug for Dyn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dyn({})", self.0)
+    }
+}
+
+/// The size of a typenum number: the way back from [`StaticDim::Num`].
+///
+/// It divides at compile time, so it is for what is computed on types; for a number you can write down,
+/// [`Shape!`](crate::Shape) is cheaper.
+///
+/// ```
+/// use plywood::{D, dim::DimOf, StaticDim};
+/// use typenum::{Prod, U500};
+///
+/// assert_eq!(<DimOf<Prod<U500, U500>>>::default(), D::<250, 0>);
+/// ```
+pub type DimOf<N> = <N as ToDim>::Dim;
+
+/// typenum numbers that have a [`D`]: those up to 10⁹ − 1.
+pub trait ToDim: Unsigned {
+    /// The size.
+    type Dim;
+}
+
+impl<N> ToDim for N
+where
+    N: Unsigned + Div<U1000> + Rem<U1000>,
+    Quot<N, U1000>: Above<typenum::Mod<N, U1000>>,
+{
+    type Dim = <Quot<N, U1000> as Above<typenum::Mod<N, U1000>>>::Dim;
+}
+
+/// `Self` thousands above the limb `Low`.
+#[doc(hidden)]
+pub trait Above<Low> {
+    type Dim;
+}
+
+impl<Low: FromLimb> Above<Low> for UTerm {
+    type Dim = Low::Single;
+}
+
+impl<U, B, Low> Above<Low> for UInt<U, B>
+where
+    UInt<U, B>: Div<U1000> + Rem<U1000>,
+    Quot<UInt<U, B>, U1000>: Top<typenum::Mod<UInt<U, B>, U1000>, Low>,
+{
+    type Dim = <Quot<UInt<U, B>, U1000> as Top<typenum::Mod<UInt<U, B>, U1000>, Low>>::Dim;
+}
+
+/// `Self` millions above the limbs `Mid` and `Low`.
+#[doc(hidden)]
+pub trait Top<Mid, Low> {
+    type Dim;
+}
+
+impl<Mid: FromLimb, Low: FromLimb> Top<Mid, Low> for UTerm {
+    type Dim = Mid::Second<Low>;
+}
+
+impl<U, B, Mid: FromLimb, Low: FromLimb> Top<Mid, Low> for UInt<U, B>
+where
+    UInt<U, B>: FromLimb,
+{
+    type Dim = <UInt<U, B> as FromLimb>::Third<Mid, Low>;
+}
+
+/// Two sizes that can be the same: equal at compile time, or one of them known only at run time.
+#[diagnostic::on_unimplemented(
+    message = "sizes do not match: {Self} and {Other}",
+    label = "{Self} here, {Other} there"
+)]
+pub trait SameSize<Other: Dim>: Dim {}
+
+#[diagnostic::do_not_recommend]
+impl<N: Dim> SameSize<N> for N {}
+#[diagnostic::do_not_recommend]
+impl<const A: usize, const B: usize, const C: usize> SameSize<Dyn> for D<A, B, C> {}
+#[diagnostic::do_not_recommend]
+impl<const A: usize, const B: usize, const C: usize> SameSize<D<A, B, C>> for Dyn {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Back<N> = DimOf<<N as StaticDim>::Num>;
+
+    fn round_trip<N: StaticDim>(size: usize)
+    where
+        N::Num: ToDim<Dim = N>,
+    {
+        assert_eq!(N::SIZE, size);
+        assert_eq!(<N::Num as Unsigned>::USIZE, size);
+        assert_eq!(N::default().size(), size);
+    }
+
+    #[test]
+    fn sizes_agree_with_typenum_and_come_back() {
+        round_trip::<D<0>>(0);
+        round_trip::<D<1>>(1);
+        round_trip::<D<999>>(999);
+        round_trip::<D<1, 0>>(1_000);
+        round_trip::<D<50, 257>>(50_257);
+        round_trip::<D<999, 999>>(999_999);
+        round_trip::<D<1, 0, 0>>(1_000_000);
+        round_trip::<D<25, 0, 7>>(25_000_007);
+        round_trip::<D<999, 999, 999>>(999_999_999);
+        assert_eq!(<D<1000, 0, 0>>::SIZE, 1_000_000_000);
+        assert_eq!(<<D<1000, 0, 0> as StaticDim>::Num as Unsigned>::USIZE, 1_000_000_000);
+        let _: Back<D<784>> = D::<784>;
+    }
+
+    #[test]
+    fn limbs_are_those_of_the_decimal_number() {
+        let limbs = |n| (limb::<0>(n), limb::<1>(n), limb::<2>(n));
+        assert_eq!(limbs(0), (0, 1000, 1000));
+        assert_eq!(limbs(999), (999, 1000, 1000));
+        assert_eq!(limbs(1_000), (1, 0, 1000));
+        assert_eq!(limbs(999_999), (999, 999, 1000));
+        assert_eq!(limbs(1_000_000), (1, 0, 0));
+        assert_eq!(limbs(1_000_000_000), (1000, 0, 0));
+    }
+
+    #[test]
+    fn sizes_print_in_decimal() {
+        assert_eq!(format!("{:?} {}", D::<50, 257>, D::<50, 257>), "D<50, 257> 50257");
+        assert_eq!(format!("{:?} {}", Dyn(3), Dyn(3)), "Dyn(3) 3");
+    }
+}

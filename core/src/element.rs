@@ -1,0 +1,120 @@
+//! Element types: what a tensor can hold, on top of num-traits.
+
+use core::fmt::{self, Debug, Display};
+use core::iter::Sum;
+use core::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
+use num_traits::{FloatConst, NumCast, PrimInt};
+
+/// The name of an element type, as it prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum DType {
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+}
+
+impl Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DType::F32 => "f32",
+            DType::F64 => "f64",
+            DType::I8 => "i8",
+            DType::I16 => "i16",
+            DType::I32 => "i32",
+            DType::I64 => "i64",
+            DType::U8 => "u8",
+            DType::U16 => "u16",
+            DType::U32 => "u32",
+            DType::U64 => "u64",
+        })
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a tensor can hold: `f32`, `f64` and the integers.
+#[diagnostic::on_unimplemented(
+    message = "a tensor cannot hold `{Self}`",
+    label = "tensors hold f32, f64, i8 to i64 and u8 to u64"
+)]
+pub trait Element:
+    sealed::Sealed + bytemuck::Pod + NumCast + num_traits::Num + PartialOrd + Debug + Display + Send + Sync + 'static
+{
+    /// The type's name.
+    const DTYPE: DType;
+}
+
+/// The element types of networks: `f32` and `f64`.
+#[diagnostic::on_unimplemented(
+    message = "networks compute in `f32` or `f64`, not in `{Self}`",
+    label = "`{Self}` is not a float"
+)]
+pub trait Float:
+    Element + crate::backend::Gemm + num_traits::Float + FloatConst + AddAssign + SubAssign + MulAssign + DivAssign + Sum
+{
+    /// The number closest to `value`.
+    fn of(value: f64) -> Self;
+
+    /// The error function, as in libm.
+    #[must_use]
+    fn erf(self) -> Self;
+}
+
+/// Integers that number the classes of a classification.
+#[diagnostic::on_unimplemented(
+    message = "class labels are integers, not `{Self}`",
+    label = "labels of type `{Self}` where integers are expected",
+    note = "number the classes from 0 in an integer tensor of shape [batch], or give probabilities of the logits' own shape and type"
+)]
+pub trait Label: Element + PrimInt {}
+
+macro_rules! element {
+    ($($ty:ident $dtype:ident),*) => {$(
+        impl sealed::Sealed for $ty {}
+        impl Element for $ty {
+            const DTYPE: DType = DType::$dtype;
+        }
+    )*};
+}
+
+element!(f32 F32, f64 F64, i8 I8, i16 I16, i32 I32, i64 I64, u8 U8, u16 U16, u32 U32, u64 U64);
+
+macro_rules! label {
+    ($($ty:ident),*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl Label for $ty {}
+    )*};
+}
+
+label!(i8, i16, i32, i64, u8, u16, u32, u64);
+
+#[allow(clippy::cast_possible_truncation)]
+impl Float for f32 {
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+
+    fn erf(self) -> Self {
+        libm::erff(self)
+    }
+}
+
+impl Float for f64 {
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    fn erf(self) -> Self {
+        libm::erf(self)
+    }
+}

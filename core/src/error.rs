@@ -1,0 +1,130 @@
+//! What can go wrong at run time, in sentences: what was given, what was expected, where.
+
+use crate::element::DType;
+use std::path::PathBuf;
+
+/// The result of everything that can fail.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// Everything that can go wrong at run time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A slice or vector does not have as many elements as the shape.
+    #[error("{given} elements do not fill a tensor of shape {shape}, which has {expected}")]
+    Length {
+        /// The number of elements given.
+        given: usize,
+        /// The number of elements of the shape.
+        expected: usize,
+        /// The shape.
+        shape: String,
+    },
+    /// Two tensors do not have the same size where they must.
+    #[error("{what}: {left} against {right}")]
+    Shape {
+        /// What was done.
+        what: &'static str,
+        /// The first shape.
+        left: String,
+        /// The second shape.
+        right: String,
+    },
+    /// A number does not exist in the element type it is to become.
+    #[error("element {index} of a cast to {to} is {value}, but must be a number of that type")]
+    Cast {
+        /// The position of the number.
+        index: usize,
+        /// The element type.
+        to: DType,
+        /// The number.
+        value: String,
+    },
+    /// A class label is not one of the classes.
+    #[error("the label of sample {sample} is {label}, but the network has {classes} classes (0 to {})", classes.saturating_sub(1))]
+    Label {
+        /// The position in the batch.
+        sample: usize,
+        /// The label given.
+        label: String,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A value lies outside the range in which a loss is defined.
+    #[error("{what} {index} is {value}, which is not in [{low}, {high}]{hint}")]
+    Range {
+        /// Which values.
+        what: &'static str,
+        /// The position of the value.
+        index: usize,
+        /// The value.
+        value: f64,
+        /// The smallest value that is taken.
+        low: f64,
+        /// The largest value that is taken.
+        high: f64,
+        /// What to do, with its leading punctuation.
+        hint: &'static str,
+    },
+    /// A setting that makes no sense.
+    #[error("{what} is {given}, but must be {expected}")]
+    Setting {
+        /// The setting's name, with where it belongs.
+        what: &'static str,
+        /// The value given.
+        given: String,
+        /// What is taken.
+        expected: &'static str,
+    },
+    /// An optimizer was used for another model than before.
+    #[error(
+        "this {optimizer} has moments for {expected} parameters, but the model has {given}; use one optimizer a model"
+    )]
+    Optimizer {
+        /// The optimizer's name.
+        optimizer: &'static str,
+        /// The parameters of the model given.
+        given: usize,
+        /// The parameters of the first model.
+        expected: usize,
+    },
+    /// A table cannot be read as asked.
+    #[error("{}: {message}", place(.file, *.line, .column))]
+    Table {
+        /// The file, or what stands for it.
+        file: String,
+        /// The line in the file, from 1.
+        line: Option<u64>,
+        /// The column's name.
+        column: Option<String>,
+        /// What is wrong.
+        message: String,
+    },
+    /// A file of parameters does not fit the model or is damaged. The model is as it was.
+    #[error("{}: {message}", file.display())]
+    Parameters {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, with the tensor's name and both shapes where there are any.
+        message: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+fn place(file: &str, line: Option<u64>, column: &Option<String>) -> String {
+    let mut place = file.to_owned();
+    if let Some(line) = line {
+        place += &format!(", line {line}");
+    }
+    if let Some(column) = column {
+        place += &format!(", column `{column}`");
+    }
+    place
+}

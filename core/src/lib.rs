@@ -1,0 +1,76 @@
+//! Neural networks whose tensor sizes are types.
+//!
+//! You list layers in [`sequential!`]; the macro turns the list into a struct with straight-line forward and backward
+//! code, and a network that does not fit together does not compile.
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! sequential! {
+//!     /// Mammal, bird, reptile, … from sixteen traits.
+//!     pub struct ZooNet {
+//!         Linear(16, 32),
+//!         ReLU,
+//!         out: Linear(_, 7),
+//!     }
+//! }
+//!
+//! let mut rng = Generator::manual_seed(0);
+//! let mut model = ZooNet::init(&mut rng);
+//! let x: Tensor<Shape![5, 16]> = Tensor::rand(&mut rng);
+//! let labels = tensor![0, 1, 2, 3, 4];
+//!
+//! let mut optimizer = Adam::new(1e-2);
+//! for _ in 0..10 {
+//!     let (_loss, grads) = model.gradients(&x, &labels, &CrossEntropyLoss)?;
+//!     optimizer.step(&mut model, &grads)?;
+//! }
+//! let y: Tensor<Shape![5, 7]> = model.forward(&x);
+//! # Ok::<(), plywood::Error>(())
+//! ```
+//!
+//! Sizes live in [`dim`] and [`shape`], tensors in [`tensor`], layers in [`nn`], then [`loss`], [`optim`], [`data`],
+//! [`train`] and [`io`].
+
+#![deny(missing_docs)]
+
+extern crate self as plywood;
+
+pub mod backend;
+pub mod data;
+pub mod dim;
+pub mod element;
+mod error;
+pub mod generator;
+pub mod io;
+pub mod loss;
+pub mod nn;
+pub mod optim;
+pub mod prelude;
+pub mod shape;
+pub mod tensor;
+pub mod train;
+
+pub use dim::{D, Dim, Dyn, StaticDim};
+pub use element::{Element, Float};
+pub use error::{Error, Result};
+pub use generator::Generator;
+pub use plywood_macros::{Shape, sequential, tensor};
+pub use shape::{Features, Shape, StaticShape};
+pub use tensor::{Tensor, TensorView};
+
+/// What the macros write into your crate; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::backend::Buffer;
+    pub use crate::dim::{layer_limb, limb};
+    pub use crate::nn::activation::bits;
+    pub use crate::shape::{EndsWith, Flat};
+    pub use crate::tensor::{Storage, literal};
+
+    /// The larger of two numbers.
+    #[must_use]
+    pub const fn max(a: usize, b: usize) -> usize {
+        if a > b { a } else { b }
+    }
+}

@@ -1,0 +1,137 @@
+use super::{Loss, Result, check_sizes};
+use crate::dim::{Dim, SameSize};
+use crate::element::{Float, Label};
+use crate::error::Error;
+use crate::nn::log_softmax;
+use crate::tensor::{Storage, Tensor, TensorView};
+
+/// Cross-entropy of logits: the mean over the batch of −Σ tᶜ · ln softmax(z)ᶜ, as `torch.nn.CrossEntropyLoss`.
+///
+/// Predictions are logits [batch, classes], without a `Softmax` before. Targets are class indices, an integer tensor
+/// [batch], or probabilities [batch, classes] of the logits' type. Exact for logits of any size.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let z: Tensor<Shape![1, 2], f64> = tensor![[-0.1211, 0.1059]];
+/// let loss = CrossEntropyLoss.forward(&z, &tensor![0])?;
+/// assert!((loss - 0.8131).abs() < 1e-4);
+///
+/// let no_class = CrossEntropyLoss.forward(&z, &tensor![2]).unwrap_err();
+/// assert_eq!(no_class.to_string(), "the label of sample 0 is 2, but the network has 2 classes (0 to 1)");
+/// # Ok::<(), plywood::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CrossEntropyLoss;
+
+/// The position of the largest number, the first of equal ones.
+pub(crate) fn argmax<E: Float>(row: &[E]) -> usize {
+    let mut best = 0;
+    for (i, x) in row.iter().enumerate() {
+        if *x > row[best] {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Each row of `ln softmax` is written where its gradient goes; without one, into a row of its own.
+fn rows<E: Float>(
+    z: &[E],
+    classes: usize,
+    scale: E,
+    mut dy: Option<&mut [E]>,
+    target: impl Fn(usize, usize) -> E,
+    mut term: impl FnMut(E),
+) {
+    let mut alone = vec![E::zero(); if dy.is_some() { 0 } else { classes }];
+    for (i, z) in z.chunks_exact(classes.max(1)).enumerate() {
+        let logs = match dy.as_deref_mut() {
+            Some(dy) => &mut dy[i * classes..][..classes],
+            None => &mut alone[..],
+        };
+        log_softmax(z, logs);
+        let (mut loss, mut total) = (E::zero(), E::zero());
+        for (c, log) in logs.iter().enumerate() {
+            let t = target(i, c);
+            total += t;
+            // A class of probability 0 costs nothing, even where its logarithm is −∞.
+            if t != E::zero() {
+                loss -= t * *log;
+            }
+        }
+        term(loss);
+        logs.iter_mut().enumerate().for_each(|(c, log)| *log = scale * (log.exp() * total - target(i, c)));
+    }
+}
+
+impl<B: Dim, N: Dim, C: Dim, E: Float, L: Label, St: Storage<L>> Loss<(B, C), Tensor<(N,), L, St>, E>
+    for CrossEntropyLoss
+where
+    N: SameSize<B>,
+{
+    type Terms = (B,);
+
+    fn terms_shape(&self, y: (B, C)) -> (B,) {
+        (y.0,)
+    }
+
+    fn terms(
+        &self,
+        y: TensorView<'_, (B, C), E>,
+        target: &Tensor<(N,), L, St>,
+        scale: E,
+        dy: Option<&mut [E]>,
+        term: impl FnMut(E),
+    ) -> Result<()> {
+        let [batch, classes] = y.sizes();
+        check_sizes("predictions and labels differ in the size of the batch", &[batch], &target.sizes())?;
+        let class = |label: &L| label.to_usize().filter(|class| *class < classes);
+        if let Some(sample) = target.iter().position(|label| class(label).is_none()) {
+            return Err(Error::Label { sample, label: target.as_slice()[sample].to_string(), classes });
+        }
+        let labels = target.as_slice();
+        let one_hot = |i: usize, c: usize| if labels[i].to_usize() == Some(c) { E::one() } else { E::zero() };
+        rows(y.as_slice(), classes, scale, dy, one_hot, term);
+        Ok(())
+    }
+
+    fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N,), L, St>) -> Option<usize> {
+        let classes = y.sizes()[1].max(1);
+        let rows = y.as_slice().chunks_exact(classes).zip(target);
+        Some(rows.filter(|(z, label)| label.to_usize() == Some(argmax(z))).count())
+    }
+}
+
+impl<B: Dim, N: Dim, C: Dim, K: Dim, E: Float, St: Storage<E>> Loss<(B, C), Tensor<(N, K), E, St>, E>
+    for CrossEntropyLoss
+where
+    (N, K): super::TargetFor<(B, C)>,
+{
+    type Terms = (B,);
+
+    fn terms_shape(&self, y: (B, C)) -> (B,) {
+        (y.0,)
+    }
+
+    fn terms(
+        &self,
+        y: TensorView<'_, (B, C), E>,
+        target: &Tensor<(N, K), E, St>,
+        scale: E,
+        dy: Option<&mut [E]>,
+        term: impl FnMut(E),
+    ) -> Result<()> {
+        check_sizes("predictions and targets differ in shape", y.sizes().as_slice(), target.sizes().as_ref())?;
+        let classes = y.sizes()[1];
+        let targets = target.as_slice();
+        rows(y.as_slice(), classes, scale, dy, |i, c| targets[i * classes + c], term);
+        Ok(())
+    }
+
+    fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N, K), E, St>) -> Option<usize> {
+        let classes = y.sizes()[1].max(1);
+        let rows = y.as_slice().chunks_exact(classes).zip(target.as_slice().chunks_exact(classes));
+        Some(rows.filter(|(z, t)| argmax(z) == argmax(t)).count())
+    }
+}

@@ -1,0 +1,384 @@
+//! Elementwise activations: f and f′ of one number, and the layer made of them.
+//!
+//! A hyper-parameter is part of the type, so that a layer is a type and nothing else; stable Rust takes integers there,
+//! so it is the bits of an `f64` ([`bits`]). In [`sequential!`](crate::sequential) you write the number.
+
+use super::{Backward, Forward, Layer};
+use crate::element::Float;
+use crate::shape::Features;
+use core::marker::PhantomData;
+
+/// A function of one number and its derivative: all that a new activation takes.
+///
+/// ```
+/// use plywood::nn::{Activate, Activation};
+/// use plywood::prelude::*;
+///
+/// /// x², Square for short.
+/// pub struct SquareFn;
+///
+/// impl Activation for SquareFn {
+///     const KIND: &'static str = "Square";
+///     const FROM_OUTPUT: bool = false;
+///     fn forward<E: Float>(x: E) -> E {
+///         x * x
+///     }
+///     fn derivative<E: Float>(x: E) -> E {
+///         x + x
+///     }
+/// }
+///
+/// type Square<S> = Activate<SquareFn, S>;
+///
+/// let net = sequential![Linear(2, 2), Square(..)].init(&mut Generator::manual_seed(0));
+/// let y = net.forward(&Tensor::<Shape![3, 2]>::ones());
+/// assert!(y.iter().all(|y| *y >= 0.0));
+/// ```
+pub trait Activation {
+    /// The layer's name, as in PyTorch.
+    const KIND: &'static str;
+    /// Whether [`derivative`](Activation::derivative) takes the output of the function; otherwise it takes the input,
+    /// which is then kept.
+    const FROM_OUTPUT: bool = true;
+    /// Whether the function gives what it takes.
+    #[doc(hidden)]
+    const IDENTITY: bool = false;
+
+    /// The function.
+    fn forward<E: Float>(x: E) -> E;
+
+    /// Its derivative, from the output or the input as [`FROM_OUTPUT`](Activation::FROM_OUTPUT) says.
+    fn derivative<E: Float>(v: E) -> E;
+}
+
+/// An activation as a layer of its own, on samples of shape `S`: y = A(x).
+#[derive(Debug)]
+pub struct Activate<A, S>(PhantomData<(A, S)>);
+
+impl<A: Activation, S: Features> Layer for Activate<A, S> {
+    type Input = S;
+    type Output = S;
+    type View<'a, E: Float> = ();
+    const KIND: &'static str = A::KIND;
+
+    fn view<E: Float>(_params: &[E]) {}
+
+    #[inline]
+    fn forward<E: Float>(pass: Forward<'_, E>) {
+        pass.y.iter_mut().zip(pass.x).for_each(|(y, x)| *y = A::forward(*x));
+    }
+
+    #[inline]
+    fn backward<E: Float>(pass: Backward<'_, E>) {
+        let Some(dx) = pass.dx else { return };
+        let v = if A::FROM_OUTPUT { pass.y } else { pass.x };
+        for ((dx, dy), v) in dx.iter_mut().zip(pass.dy.iter()).zip(v) {
+            *dx = *dy * A::derivative(*v);
+        }
+    }
+}
+
+/// The bits of a hyper-parameter, as an activation's type holds it.
+#[must_use]
+pub const fn bits(value: f64) -> u64 {
+    value.to_bits()
+}
+
+fn number<E: Float>(bits: u64) -> E {
+    E::of(f64::from_bits(bits))
+}
+
+/// No activation: what a layer computes when nothing follows that it could take in.
+#[derive(Debug)]
+pub struct Pass;
+
+impl Activation for Pass {
+    const KIND: &'static str = "Identity";
+    const IDENTITY: bool = true;
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        x
+    }
+
+    #[inline]
+    fn derivative<E: Float>(_y: E) -> E {
+        E::one()
+    }
+}
+
+/// max(0, x), as `torch.nn.ReLU`; the derivative at 0 is 0.
+///
+/// ```
+/// use plywood::nn::{Activation, ReLU};
+/// assert_eq!([-1.0, 0.0, 2.0].map(ReLU::forward), [0.0, 0.0, 2.0]);
+/// ```
+#[derive(Debug)]
+pub struct ReLU;
+
+impl Activation for ReLU {
+    const KIND: &'static str = "ReLU";
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        // Not `max`: a NaN must stay one.
+        if x < E::zero() { E::zero() } else { x }
+    }
+
+    #[inline]
+    fn derivative<E: Float>(y: E) -> E {
+        if y <= E::zero() { E::zero() } else { E::one() }
+    }
+}
+
+/// x where x > 0, slope · x elsewhere, as `torch.nn.LeakyReLU`.
+///
+/// In [`sequential!`](crate::sequential): `LeakyReLU(negative_slope = 0.01)`.
+///
+/// ```
+/// use plywood::nn::{Activation, LeakyReLU};
+/// assert_eq!([-1.0, 2.0].map(<LeakyReLU>::forward), [-0.01, 2.0]);
+/// ```
+#[derive(Debug)]
+pub struct LeakyReLU<const SLOPE: u64 = { bits(0.01) }>;
+
+impl<const SLOPE: u64> Activation for LeakyReLU<SLOPE> {
+    const KIND: &'static str = "LeakyReLU";
+    // A negative slope mirrors: then the output no longer tells the sign of the input.
+    const FROM_OUTPUT: bool = f64::from_bits(SLOPE) >= 0.0;
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        if x > E::zero() { x } else { number::<E>(SLOPE) * x }
+    }
+
+    #[inline]
+    fn derivative<E: Float>(v: E) -> E {
+        if v > E::zero() { E::one() } else { number(SLOPE) }
+    }
+}
+
+/// x where x > 0, α · (eˣ − 1) elsewhere, as `torch.nn.ELU` (Clevert et al., 2015).
+///
+/// In [`sequential!`](crate::sequential): `ELU(alpha = 1.0)`.
+///
+/// ```
+/// use plywood::nn::{Activation, ELU};
+/// assert_eq!([-1.0, 2.0].map(<ELU>::forward), [-0.6321205588285577, 2.0]);
+/// ```
+#[derive(Debug)]
+pub struct ELU<const ALPHA: u64 = { bits(1.0) }>;
+
+impl<const ALPHA: u64> Activation for ELU<ALPHA> {
+    const KIND: &'static str = "ELU";
+    const FROM_OUTPUT: bool = f64::from_bits(ALPHA) >= 0.0;
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        if x > E::zero() { x } else { number::<E>(ALPHA) * x.exp_m1() }
+    }
+
+    #[inline]
+    fn derivative<E: Float>(v: E) -> E {
+        if v > E::zero() {
+            E::one()
+        } else if Self::FROM_OUTPUT {
+            v + number(ALPHA)
+        } else {
+            number::<E>(ALPHA) * v.exp()
+        }
+    }
+}
+
+/// x · Φ(x) with the normal distribution function Φ, as `torch.nn.GELU` (Hendrycks and Gimpel, 2016).
+///
+/// In [`sequential!`](crate::sequential): `GELU`, or `GELU(approximate = "tanh")` for [`GELUTanh`].
+///
+/// ```
+/// use plywood::nn::{Activation, GELU};
+/// assert!((GELU::forward(1.0f64) - 0.8413447460685429).abs() < 1e-15);
+/// ```
+#[derive(Debug)]
+pub struct GELU;
+
+impl Activation for GELU {
+    const KIND: &'static str = "GELU";
+    const FROM_OUTPUT: bool = false;
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        x * normal_cdf(x)
+    }
+
+    #[inline]
+    fn derivative<E: Float>(x: E) -> E {
+        let density = (x * x * E::of(-0.5)).exp() * E::of(0.398_942_280_401_432_7);
+        normal_cdf(x) + x * density
+    }
+}
+
+fn normal_cdf<E: Float>(x: E) -> E {
+    E::of(0.5) * (E::one() + (x * E::FRAC_1_SQRT_2()).erf())
+}
+
+/// ½ x · (1 + tanh(√(2/π) · (x + 0.044715 x³))), as `torch.nn.GELU(approximate="tanh")`.
+///
+/// ```
+/// use plywood::nn::{Activation, GELUTanh};
+/// assert!((GELUTanh::forward(1.0f64) - 0.8411919906082768).abs() < 1e-15);
+/// ```
+#[derive(Debug)]
+pub struct GELUTanh;
+
+impl GELUTanh {
+    const CUBIC: f64 = 0.044_715;
+    const SCALE: f64 = 0.797_884_560_802_865_4;
+}
+
+impl Activation for GELUTanh {
+    const KIND: &'static str = "GELU";
+    const FROM_OUTPUT: bool = false;
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        let inner = E::of(Self::SCALE) * (x + E::of(Self::CUBIC) * x * x * x);
+        E::of(0.5) * x * (E::one() + inner.tanh())
+    }
+
+    #[inline]
+    fn derivative<E: Float>(x: E) -> E {
+        let tanh = (E::of(Self::SCALE) * (x + E::of(Self::CUBIC) * x * x * x)).tanh();
+        let inner = E::of(Self::SCALE) * (E::one() + E::of(3.0 * Self::CUBIC) * x * x);
+        E::of(0.5) * (E::one() + tanh + x * (E::one() - tanh * tanh) * inner)
+    }
+}
+
+/// x · σ(x), as `torch.nn.SiLU`, also known as swish.
+///
+/// ```
+/// use plywood::nn::{Activation, SiLU};
+/// assert!((SiLU::forward(1.0f64) - 0.7310585786300049).abs() < 1e-15);
+/// ```
+#[derive(Debug)]
+pub struct SiLU;
+
+impl Activation for SiLU {
+    const KIND: &'static str = "SiLU";
+    const FROM_OUTPUT: bool = false;
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        x * Sigmoid::forward(x)
+    }
+
+    #[inline]
+    fn derivative<E: Float>(x: E) -> E {
+        let s = Sigmoid::forward(x);
+        s * (E::one() + x * (E::one() - s))
+    }
+}
+
+/// σ(x) = 1 / (1 + e⁻ˣ), as `torch.nn.Sigmoid`.
+///
+/// ```
+/// use plywood::nn::{Activation, Sigmoid};
+/// assert_eq!([-1000.0, 0.0, 1000.0].map(Sigmoid::forward), [0.0, 0.5, 1.0]);
+/// ```
+#[derive(Debug)]
+pub struct Sigmoid;
+
+impl Activation for Sigmoid {
+    const KIND: &'static str = "Sigmoid";
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        E::one() / (E::one() + (-x).exp())
+    }
+
+    #[inline]
+    fn derivative<E: Float>(y: E) -> E {
+        y * (E::one() - y)
+    }
+}
+
+/// tanh(x), as `torch.nn.Tanh`.
+///
+/// ```
+/// use plywood::nn::{Activation, Tanh};
+/// assert_eq!(Tanh::forward(1.0), 1.0f64.tanh());
+/// ```
+#[derive(Debug)]
+pub struct Tanh;
+
+impl Activation for Tanh {
+    const KIND: &'static str = "Tanh";
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        x.tanh()
+    }
+
+    #[inline]
+    fn derivative<E: Float>(y: E) -> E {
+        E::one() - y * y
+    }
+}
+
+/// ln(1 + e^(βx)) / β, and x itself where βx exceeds the threshold, as `torch.nn.Softplus`.
+///
+/// In [`sequential!`](crate::sequential): `Softplus(beta = 1.0, threshold = 20.0)`.
+///
+/// ```
+/// use plywood::nn::{Activation, Softplus};
+/// assert_eq!([0.0, 100.0].map(<Softplus>::forward), [core::f64::consts::LN_2, 100.0]);
+/// ```
+#[derive(Debug)]
+pub struct Softplus<const BETA: u64 = { bits(1.0) }, const THRESHOLD: u64 = { bits(20.0) }>;
+
+impl<const BETA: u64, const THRESHOLD: u64> Activation for Softplus<BETA, THRESHOLD> {
+    const KIND: &'static str = "Softplus";
+    const FROM_OUTPUT: bool = false;
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        let scaled = x * number::<E>(BETA);
+        if scaled > number(THRESHOLD) { x } else { scaled.exp().ln_1p() / number(BETA) }
+    }
+
+    #[inline]
+    fn derivative<E: Float>(x: E) -> E {
+        let scaled = x * number::<E>(BETA);
+        if scaled > number(THRESHOLD) { E::one() } else { Sigmoid::forward(scaled) }
+    }
+}
+
+/// x, but never below the minimum or above the maximum, as `torch.nn.Hardtanh`; the derivative on the bounds is 0.
+///
+/// In [`sequential!`](crate::sequential): `Hardtanh(min_val = -1.0, max_val = 1.0)`.
+///
+/// ```
+/// use plywood::nn::{Activation, Hardtanh};
+/// assert_eq!([-3.0, 0.5, 3.0].map(<Hardtanh>::forward), [-1.0, 0.5, 1.0]);
+/// ```
+#[derive(Debug)]
+pub struct Hardtanh<const MIN: u64 = { bits(-1.0) }, const MAX: u64 = { bits(1.0) }>;
+
+impl<const MIN: u64, const MAX: u64> Activation for Hardtanh<MIN, MAX> {
+    const KIND: &'static str = "Hardtanh";
+
+    #[inline]
+    fn forward<E: Float>(x: E) -> E {
+        if x < number(MIN) {
+            number(MIN)
+        } else if x > number(MAX) {
+            number(MAX)
+        } else {
+            x
+        }
+    }
+
+    #[inline]
+    fn derivative<E: Float>(y: E) -> E {
+        if y <= number(MIN) || y >= number(MAX) { E::zero() } else { E::one() }
+    }
+}

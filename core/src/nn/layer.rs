@@ -1,0 +1,299 @@
+//! What a layer is.
+
+use crate::element::Float;
+use crate::generator::Generator;
+use crate::shape::{Features, StaticShape};
+
+/// One step of a network, described by a type alone.
+///
+/// A layer owns nothing: its parameters are a slice of the one block that the network owns, and its functions work on
+/// whole batches, `[batch, features]` row-major. Implement it for a layer of your own and name it in
+/// [`sequential!`](crate::sequential) beside the others: an argument that is a size becomes a size type
+/// (`Scale(16)` is `Scale<D<16>>`, `Scale(_)` takes the last size that the layer before gives, `Scale(..)` its whole
+/// shape).
+///
+/// ```
+/// use core::marker::PhantomData;
+/// use plywood::nn::{Backward, Forward, Layer, TensorInfo};
+/// use plywood::prelude::*;
+///
+/// /// Multiplies each feature by a factor of its own: y = w · x, with `w`, `x` and `y` of shape [n].
+/// pub struct Scale<N>(PhantomData<N>);
+///
+/// impl<N: StaticDim> Layer for Scale<N> {
+///     type Input = (N,);
+///     type Output = (N,);
+///     type View<'a, E: Float> = TensorView<'a, (N,), E>;
+///     const KIND: &'static str = "Scale";
+///     const TENSORS: &'static [TensorInfo] = &[TensorInfo { name: "weight", shape: &[N::SIZE], offset: 0 }];
+///     const MULTIPLY_ADDS: usize = N::SIZE;
+///
+///     fn reset_parameters<E: Float>(params: &mut [E], _rng: &mut Generator) {
+///         params.fill(E::one());
+///     }
+///
+///     fn view<E: Float>(params: &[E]) -> TensorView<'_, (N,), E> {
+///         TensorView::borrow(params).expect("one factor a feature")
+///     }
+///
+///     fn forward<E: Float>(pass: Forward<'_, E>) {
+///         for (y, x) in pass.y.chunks_exact_mut(N::SIZE).zip(pass.x.chunks_exact(N::SIZE)) {
+///             for ((y, x), w) in y.iter_mut().zip(x).zip(pass.params) {
+///                 *y = *w * *x;
+///             }
+///         }
+///     }
+///
+///     fn backward<E: Float>(pass: Backward<'_, E>) {
+///         pass.dparams.fill(E::zero());
+///         for (dy, x) in pass.dy.chunks_exact(N::SIZE).zip(pass.x.chunks_exact(N::SIZE)) {
+///             for ((dw, dy), x) in pass.dparams.iter_mut().zip(dy).zip(x) {
+///                 *dw += *dy * *x;
+///             }
+///         }
+///         if let Some(dx) = pass.dx {
+///             for (dx, dy) in dx.chunks_exact_mut(N::SIZE).zip(pass.dy.chunks_exact(N::SIZE)) {
+///                 for ((dx, dy), w) in dx.iter_mut().zip(dy).zip(pass.params) {
+///                     *dx = *dy * *w;
+///                 }
+///             }
+///         }
+///     }
+/// }
+///
+/// sequential! {
+///     /// Three numbers, scaled, to one.
+///     pub struct Net {
+///         scale: Scale(3),
+///         Linear(_, 1),
+///     }
+/// }
+///
+/// let mut rng = Generator::manual_seed(0);
+/// let model = Net::init(&mut rng);
+/// assert_eq!(model.scale().to_vec(), [1.0; 3]);
+/// assert_eq!(Net::PARAMS, 3 + 3 + 1);
+///
+/// let x: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+/// let y: Tensor<Shape![2, 1]> = Tensor::zeros();
+/// let (_, grads) = model.gradients(&x, &y, &MSELoss)?;
+/// assert_eq!(grads.scale().sizes(), [3]);
+/// # Ok::<(), plywood::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer",
+    label = "not a layer",
+    note = "a layer of your own implements `plywood::nn::Layer`; an argument in `sequential!` is a size type: `Scale(16)` is `Scale<D<16>>`"
+)]
+pub trait Layer {
+    /// The shape of one sample that goes in.
+    type Input: Features;
+    /// The shape of one sample that comes out.
+    type Output: Features;
+    /// The parameters, typed, as the network's accessors give them; `()` where there are none.
+    type View<'a, E: Float>;
+
+    /// The layer's name, as in PyTorch.
+    const KIND: &'static str;
+    /// The parameter tensors, in the order in which they lie in the layer's slice.
+    const TENSORS: &'static [TensorInfo] = &[];
+    /// The layers inside, for a network used as a layer.
+    const LAYERS: &'static [LayerInfo] = &[];
+    /// The number of parameters.
+    const PARAMS: usize = total(Self::TENSORS);
+    /// Multiplications with an addition, per sample, forward.
+    const MULTIPLY_ADDS: usize = 0;
+    /// Numbers per sample that forward keeps for backward, beside the input and the output.
+    const SAVED: usize = 0;
+    /// Numbers per sample that backward needs to work with.
+    const SCRATCH: usize = 0;
+
+    /// Fills the parameters with their initial values. Does nothing unless the layer says otherwise.
+    fn reset_parameters<E: Float>(params: &mut [E], rng: &mut Generator) {
+        let _ = (params, rng);
+    }
+
+    /// The parameters, typed.
+    fn view<E: Float>(params: &[E]) -> Self::View<'_, E>;
+
+    /// Writes `y` (and `saved`).
+    fn forward<E: Float>(pass: Forward<'_, E>);
+
+    /// Writes `dparams` and, where it is asked for, `dx`.
+    fn backward<E: Float>(pass: Backward<'_, E>);
+}
+
+/// What [`Layer::forward`] works on. Every slice holds the whole batch, sample after sample.
+#[derive(Debug)]
+pub struct Forward<'a, E> {
+    /// The layer's parameters.
+    pub params: &'a [E],
+    /// The input.
+    pub x: &'a [E],
+    /// The output, to be overwritten.
+    pub y: &'a mut [E],
+    /// [`Layer::SAVED`] numbers a sample, for backward.
+    pub saved: &'a mut [E],
+    /// The number of samples.
+    pub batch: usize,
+}
+
+/// What [`Layer::backward`] works on. Every slice but the parameters' holds the whole batch, sample after sample.
+#[derive(Debug)]
+pub struct Backward<'a, E> {
+    /// The layer's parameters.
+    pub params: &'a [E],
+    /// The input of forward.
+    pub x: &'a [E],
+    /// The output of forward.
+    pub y: &'a [E],
+    /// What forward kept.
+    pub saved: &'a [E],
+    /// The gradient of the output; may be used up.
+    pub dy: &'a mut [E],
+    /// The gradient of the input, to be overwritten; `None` where nobody needs it.
+    pub dx: Option<&'a mut [E]>,
+    /// The gradient of the parameters, to be overwritten.
+    pub dparams: &'a mut [E],
+    /// [`Layer::SCRATCH`] numbers a sample to work with.
+    pub scratch: &'a mut [E],
+    /// The number of samples.
+    pub batch: usize,
+}
+
+/// A parameter tensor of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Its name in the layer, as in PyTorch: `weight`, `bias`.
+    pub name: &'static str,
+    /// Its sizes.
+    pub shape: &'static [usize],
+    /// Where it begins in the layer's parameters.
+    pub offset: usize,
+}
+
+impl TensorInfo {
+    /// The number of elements.
+    #[must_use]
+    pub const fn numel(&self) -> usize {
+        let (mut numel, mut i) = (1, 0);
+        while i < self.shape.len() {
+            numel *= self.shape[i];
+            i += 1;
+        }
+        numel
+    }
+}
+
+/// A layer of a network, as the compiler knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerInfo {
+    /// Its name in the list, or its position.
+    pub name: &'static str,
+    /// What it is: `Linear`.
+    pub kind: &'static str,
+    /// The sizes of a sample that goes in.
+    pub input: &'static [usize],
+    /// The sizes of a sample that comes out.
+    pub output: &'static [usize],
+    /// Where its parameters begin in the network's.
+    pub offset: usize,
+    /// How many parameters it has.
+    pub params: usize,
+    /// Multiplications with an addition, per sample, forward.
+    pub multiply_adds: usize,
+    /// Its parameter tensors.
+    pub tensors: &'static [TensorInfo],
+    /// The layers inside, for a network used as a layer.
+    pub layers: &'static [LayerInfo],
+    /// Whether it is computed in one call with the layer before.
+    pub fused: bool,
+}
+
+impl LayerInfo {
+    /// The facts of the layer `L`, as if it came first.
+    #[must_use]
+    pub const fn of<L: Layer>(name: &'static str) -> Self {
+        LayerInfo {
+            name,
+            kind: L::KIND,
+            input: <L::Input as StaticShape>::SIZES,
+            output: <L::Output as StaticShape>::SIZES,
+            offset: 0,
+            params: L::PARAMS,
+            multiply_adds: L::MULTIPLY_ADDS,
+            tensors: L::TENSORS,
+            layers: L::LAYERS,
+            fused: false,
+        }
+    }
+
+    /// The same, computed in one call with the layer before.
+    #[must_use]
+    pub const fn fused(mut self) -> Self {
+        self.fused = true;
+        self
+    }
+
+    /// The layers one after another, each at its place in the network's parameters.
+    #[must_use]
+    pub const fn placed<const N: usize>(mut layers: [LayerInfo; N]) -> [LayerInfo; N] {
+        let (mut offset, mut i) = (0, 0);
+        while i < N {
+            layers[i].offset = offset;
+            offset += layers[i].params;
+            i += 1;
+        }
+        layers
+    }
+}
+
+const fn total(tensors: &[TensorInfo]) -> usize {
+    let (mut sum, mut i) = (0, 0);
+    while i < tensors.len() {
+        sum += tensors[i].numel();
+        i += 1;
+    }
+    sum
+}
+
+/// A layer that takes the activation after it into its own call.
+pub trait Fuse: Layer {
+    /// [`Layer::forward`] followed by `A`. `saved` holds the input of `A` where `A`'s derivative needs it.
+    fn forward_then<E: Float, A: super::Activation>(pass: Forward<'_, E>);
+
+    /// The gradients of [`forward_then`](Fuse::forward_then); `y` is the output of `A`.
+    fn backward_then<E: Float, A: super::Activation>(pass: Backward<'_, E>);
+}
+
+/// `L` and the activation `A` after it, in one call.
+#[derive(Debug)]
+pub struct Then<L, A>(core::marker::PhantomData<(L, A)>);
+
+impl<L: Fuse, A: super::Activation> Layer for Then<L, A> {
+    type Input = L::Input;
+    type Output = L::Output;
+    type View<'a, E: Float> = L::View<'a, E>;
+    const KIND: &'static str = L::KIND;
+    const TENSORS: &'static [TensorInfo] = L::TENSORS;
+    const MULTIPLY_ADDS: usize = L::MULTIPLY_ADDS;
+    const SAVED: usize = if A::FROM_OUTPUT { 0 } else { L::Output::NUMEL };
+
+    fn reset_parameters<E: Float>(params: &mut [E], rng: &mut Generator) {
+        L::reset_parameters(params, rng);
+    }
+
+    fn view<E: Float>(params: &[E]) -> Self::View<'_, E> {
+        L::view(params)
+    }
+
+    #[inline]
+    fn forward<E: Float>(pass: Forward<'_, E>) {
+        L::forward_then::<E, A>(pass);
+    }
+
+    #[inline]
+    fn backward<E: Float>(pass: Backward<'_, E>) {
+        L::backward_then::<E, A>(pass);
+    }
+}

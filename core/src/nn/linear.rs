@@ -1,0 +1,111 @@
+//! `Linear`: y = x · Wᵀ + b.
+
+use super::activation::{Activation, Pass};
+use super::{Backward, Forward, Fuse, Layer, TensorInfo, init};
+use crate::backend::cpu;
+use crate::dim::StaticDim;
+use crate::element::Float;
+use crate::generator::Generator;
+use crate::shape::Features;
+use crate::tensor::TensorView;
+use core::marker::PhantomData;
+
+/// An affine map of the last dimension: y = x · Wᵀ + b, as `torch.nn.Linear`.
+///
+/// In [`sequential!`](crate::sequential): `Linear(in_features, out_features, bias = true)`.
+///
+/// Shapes: `x` [batch, `Lead…`, in], `weight` [out, in], `bias` [out], `y` [batch, `Lead…`, out].
+/// `weight` and `bias` begin evenly distributed in ±1/√in.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// sequential! { struct Net { out: Linear(3, 2) } }
+///
+/// let mut model = Net::init(&mut Generator::manual_seed(0));
+/// model.parameters_mut().copy_from_slice(&[1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.5, -0.5]);
+/// assert_eq!(model.out().weight(), tensor![[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]);
+///
+/// let x: Tensor<Shape![1, 3]> = tensor![[1.0, 2.0, 3.0]];
+/// assert_eq!(model.forward(&x), tensor![[1.5, 4.5]]);
+/// ```
+#[derive(Debug)]
+pub struct Linear<I, O, const BIAS: bool = true, Lead = ()>(PhantomData<(I, O, Lead)>);
+
+/// The parameters of a [`Linear`].
+#[derive(Clone, Copy, Debug)]
+pub struct LinearView<'a, I, O, const BIAS: bool, E> {
+    params: &'a [E],
+    sizes: PhantomData<(I, O)>,
+}
+
+impl<'a, I: StaticDim, O: StaticDim, const BIAS: bool, E: Float> LinearView<'a, I, O, BIAS, E> {
+    /// The weight, [out, in].
+    #[must_use]
+    pub fn weight(&self) -> TensorView<'a, (O, I), E> {
+        TensorView::of_slice(Default::default(), &self.params[..O::SIZE * I::SIZE])
+    }
+}
+
+impl<'a, I: StaticDim, O: StaticDim, E: Float> LinearView<'a, I, O, true, E> {
+    /// The bias, [out].
+    #[must_use]
+    pub fn bias(&self) -> TensorView<'a, (O,), E> {
+        TensorView::of_slice(Default::default(), &self.params[O::SIZE * I::SIZE..])
+    }
+}
+
+impl<I: StaticDim, O: StaticDim, const BIAS: bool, Lead: Features> Layer for Linear<I, O, BIAS, Lead>
+where
+    Lead::Push<I>: Features,
+    Lead::Push<O>: Features,
+{
+    type Input = Lead::Push<I>;
+    type Output = Lead::Push<O>;
+    type View<'a, E: Float> = LinearView<'a, I, O, BIAS, E>;
+    const KIND: &'static str = "Linear";
+    const TENSORS: &'static [TensorInfo] = {
+        let weight = TensorInfo { name: "weight", shape: &[O::SIZE, I::SIZE], offset: 0 };
+        let bias = TensorInfo { name: "bias", shape: &[O::SIZE], offset: O::SIZE * I::SIZE };
+        if BIAS { &[weight, bias] } else { &[weight] }
+    };
+    const MULTIPLY_ADDS: usize = Lead::NUMEL * O::SIZE * I::SIZE;
+
+    fn reset_parameters<E: Float>(params: &mut [E], rng: &mut Generator) {
+        init::uniform(params, 1.0 / (I::SIZE as f64).sqrt(), rng);
+    }
+
+    fn view<E: Float>(params: &[E]) -> Self::View<'_, E> {
+        LinearView { params, sizes: PhantomData }
+    }
+
+    #[inline]
+    fn forward<E: Float>(pass: Forward<'_, E>) {
+        Self::forward_then::<E, Pass>(pass);
+    }
+
+    #[inline]
+    fn backward<E: Float>(pass: Backward<'_, E>) {
+        Self::backward_then::<E, Pass>(pass);
+    }
+}
+
+impl<I: StaticDim, O: StaticDim, const BIAS: bool, Lead: Features> Fuse for Linear<I, O, BIAS, Lead>
+where
+    Lead::Push<I>: Features,
+    Lead::Push<O>: Features,
+{
+    fn forward_then<E: Float, A: Activation>(pass: Forward<'_, E>) {
+        let (w, b) = pass.params.split_at(O::SIZE * I::SIZE);
+        let sizes = (pass.batch * Lead::NUMEL, I::SIZE, O::SIZE);
+        cpu::linear_forward::<E, A>(pass.x, w, BIAS.then_some(b), pass.y, pass.saved, sizes);
+    }
+
+    fn backward_then<E: Float, A: Activation>(pass: Backward<'_, E>) {
+        let w = &pass.params[..O::SIZE * I::SIZE];
+        let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
+        let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
+        let sizes = (pass.batch * Lead::NUMEL, I::SIZE, O::SIZE);
+        cpu::linear_backward::<E, A>(pass.x, w, v, pass.dy, pass.dx, dw, BIAS.then_some(db), sizes);
+    }
+}

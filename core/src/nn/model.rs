@@ -1,0 +1,265 @@
+//! What a network declared in `sequential!` can do.
+
+use super::workspace::Parts;
+use super::{Backward, Forward, Layer, StateTensor, Summary, Workspace, summary};
+use crate::backend::Buffer;
+use crate::dim::Dyn;
+use crate::element::Float;
+use crate::error::Result;
+use crate::generator::Generator;
+use crate::loss::Loss;
+use crate::shape::{Features, InputOf};
+use crate::tensor::{Storage, Tensor, TensorView};
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+
+/// A batch of any size of what the network `M` takes.
+pub(crate) type Wanted<M> = <<M as Layer>::Input as Features>::Batched<Dyn>;
+
+/// A network with parameters of its own: one block of numbers in which every tensor has its place at compile time.
+///
+/// [`sequential!`](crate::sequential) implements it; see there for the whole picture.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// sequential! {
+///     struct Net {
+///         Linear(2, 3),
+///         ReLU,
+///         out: Linear(_, 1),
+///     }
+/// }
+///
+/// let model = Net::init(&mut Generator::manual_seed(0));
+/// assert_eq!(Net::PARAMS, 2 * 3 + 3 + 3 + 1);
+/// assert_eq!(model.parameters().len(), Net::PARAMS);
+/// assert_eq!(model.out().weight().as_slice(), &model.parameters()[9..12]);
+///
+/// let x: Tensor<Shape![_, 2]> = Tensor::from_vec(vec![0.0; 10])?;
+/// let y: Tensor<Shape![_, 1]> = model.forward(&x);
+/// assert_eq!(y.sizes(), [5, 1]);
+/// # Ok::<(), plywood::Error>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a network with parameters of its own",
+    label = "declare it with `sequential!`"
+)]
+pub trait Model: Layer + Sized {
+    /// The element type of the parameters.
+    type Elem: Float;
+    /// The same network with parameters of another element type.
+    type As<E: Float>: Model<Elem = E, Input = Self::Input, Output = Self::Output>;
+
+    /// The network with this block of parameters, which has [`PARAMS`](Layer::PARAMS) elements.
+    #[doc(hidden)]
+    fn from_buffer(parameters: Buffer<Self::Elem>) -> Self;
+
+    /// All parameters, layer after layer, each as `LAYERS` says.
+    fn parameters(&self) -> &[Self::Elem];
+
+    /// All parameters, layer after layer, each as `LAYERS` says.
+    fn parameters_mut(&mut self) -> &mut [Self::Elem];
+
+    /// A network with PyTorch's default initial values. Each layer draws from a sequence of its own.
+    #[must_use]
+    fn init(rng: &mut Generator) -> Self {
+        let mut parameters = Buffer::zeros(Self::PARAMS);
+        <Self as Layer>::reset_parameters(parameters.as_mut_slice(), rng);
+        Self::from_buffer(parameters)
+    }
+
+    /// The output for a batch (or for one sample): x [batch, input…] gives y [batch, output…].
+    ///
+    /// A batch of no samples gives an output of no samples.
+    fn forward<X, B>(&self, x: &Tensor<X, Self::Elem, B>) -> Tensor<X::Of<Self::Output>, Self::Elem>
+    where
+        X: InputOf<Self, Wanted<Self>>,
+        B: Storage<Self::Elem>,
+    {
+        let mut y = Tensor::zeros_of(x.shape().of::<Self::Output>());
+        let batch = x.shape().batch();
+        let mut saved = Buffer::zeros(batch * Self::SAVED);
+        <Self as Layer>::forward(Forward {
+            params: self.parameters(),
+            x: x.as_slice(),
+            y: y.as_mut_slice(),
+            saved: saved.as_mut_slice(),
+            batch,
+        });
+        y
+    }
+
+    /// [`forward`](Model::forward) in memory that is used again: the output is borrowed from the workspace.
+    fn forward_with<'w, X, B>(
+        &self,
+        workspace: &'w mut Workspace<Self>,
+        x: &Tensor<X, Self::Elem, B>,
+    ) -> TensorView<'w, X::Of<Self::Output>, Self::Elem>
+    where
+        X: InputOf<Self, Wanted<Self>>,
+        B: Storage<Self::Elem>,
+    {
+        let batch = x.shape().batch();
+        let Parts { saved, y, .. } = workspace.parts(batch);
+        <Self as Layer>::forward(Forward { params: self.parameters(), x: x.as_slice(), y, saved, batch });
+        TensorView::of_slice(x.shape().of::<Self::Output>(), y)
+    }
+
+    /// The loss on a batch and its gradient with respect to every parameter.
+    ///
+    /// # Errors
+    /// If the loss cannot be computed: sizes known only at run time that differ, a label that is no class.
+    fn gradients<X, B, T, L>(
+        &self,
+        x: &Tensor<X, Self::Elem, B>,
+        target: &T,
+        loss: &L,
+    ) -> Result<(Self::Elem, Gradients<Self>)>
+    where
+        X: InputOf<Self, Wanted<Self>>,
+        B: Storage<Self::Elem>,
+        L: Loss<X::Of<Self::Output>, T, Self::Elem>,
+    {
+        let mut workspace = Workspace::new();
+        let (value, _) = self.gradients_with(&mut workspace, x, target, loss)?;
+        Ok((value, workspace.gradients))
+    }
+
+    /// [`gradients`](Model::gradients) in memory that is used again: after the first step of the largest batch, nothing
+    /// is allocated.
+    ///
+    /// # Errors
+    /// As [`gradients`](Model::gradients).
+    fn gradients_with<'w, X, B, T, L>(
+        &self,
+        workspace: &'w mut Workspace<Self>,
+        x: &Tensor<X, Self::Elem, B>,
+        target: &T,
+        loss: &L,
+    ) -> Result<(Self::Elem, &'w Gradients<Self>)>
+    where
+        X: InputOf<Self, Wanted<Self>>,
+        B: Storage<Self::Elem>,
+        L: Loss<X::Of<Self::Output>, T, Self::Elem>,
+    {
+        let batch = x.shape().batch();
+        let params = self.parameters();
+        let Parts { saved, y, dy, scratch, gradients } = workspace.parts(batch);
+        <Self as Layer>::forward(Forward { params, x: x.as_slice(), y, saved, batch });
+        let output = TensorView::of_slice(x.shape().of::<Self::Output>(), y);
+        let value = loss.value_and_gradient(output, target, dy)?;
+        let dparams = gradients.parameters_mut();
+        <Self as Layer>::backward(Backward {
+            params,
+            x: x.as_slice(),
+            y,
+            saved,
+            dy,
+            dx: None,
+            dparams,
+            scratch,
+            batch,
+        });
+        Ok((value, gradients))
+    }
+
+    /// Every parameter tensor by its PyTorch name, `0.weight` or `out.bias`.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![Linear(2, 3), ReLU, Linear(3, 1)].init(&mut Generator::manual_seed(0));
+    /// let names: Vec<String> = model.state_dict().map(|t| format!("{} {:?}", t.name, t.shape)).collect();
+    /// assert_eq!(names, ["0.weight [3, 2]", "0.bias [3]", "2.weight [1, 3]", "2.bias [1]"]);
+    /// ```
+    fn state_dict(&self) -> impl Iterator<Item = StateTensor<'_, Self::Elem>> {
+        summary::state_dict(Self::LAYERS, self.parameters())
+    }
+
+    /// The layers with their output shapes, parameters, multiply-adds and memory; it prints as a table.
+    fn summary(&self) -> Summary {
+        Summary::of::<Self>()
+    }
+}
+
+/// The gradient of a loss with respect to every parameter of `M`, in the layout of `M`.
+///
+/// It reads as the network itself does, so `grads.out().weight()` is the gradient of `model.out().weight()`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradients<M>(M);
+
+impl<M: Model> Gradients<M> {
+    /// All zeros.
+    #[must_use]
+    pub fn zeros() -> Self {
+        Gradients(M::from_buffer(Buffer::zeros(M::PARAMS)))
+    }
+}
+
+impl<M> Deref for Gradients<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.0
+    }
+}
+
+impl<M> DerefMut for Gradients<M> {
+    fn deref_mut(&mut self) -> &mut M {
+        &mut self.0
+    }
+}
+
+/// A network of which the type is known and the parameters are not: what `sequential![…]` gives as an expression.
+#[derive(Clone, Copy, Debug)]
+pub struct Uninit<M>(PhantomData<M>);
+
+impl<M: Model> Uninit<M> {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn new() -> Self {
+        Uninit(PhantomData)
+    }
+
+    /// The network with PyTorch's default initial values.
+    #[must_use]
+    pub fn init(self, rng: &mut Generator) -> M {
+        M::init(rng)
+    }
+
+    /// The same network with parameters of another element type.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![Linear(2, 3)].of::<f64>().init(&mut Generator::manual_seed(0));
+    /// assert_eq!(model.forward(&Tensor::<Shape![1, 2], f64>::zeros()).sizes(), [1, 3]);
+    /// ```
+    #[must_use]
+    pub fn of<E: Float>(self) -> Uninit<M::As<E>> {
+        Uninit(PhantomData)
+    }
+}
+
+impl<M: Model> Default for Uninit<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A network whose layer at position `N` has parameters.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no parameters at position {N}",
+    label = "no layer with parameters at position {N}",
+    note = "positions count every layer of the list from 0, as in PyTorch"
+)]
+pub trait At<const N: usize> {
+    /// The parameters, typed.
+    type View<'a>
+    where
+        Self: 'a;
+
+    /// The parameters of the layer at position `N`.
+    fn at(&self) -> Self::View<'_>;
+}

@@ -1,0 +1,94 @@
+//! `Softmax` and `LogSoftmax` over the last dimension.
+
+use super::{Backward, Forward, Layer};
+use crate::dim::StaticDim;
+use crate::element::Float;
+use crate::shape::EndsWith;
+use core::marker::PhantomData;
+
+/// eˣ / Σ eˣ over the last dimension, as `torch.nn.Softmax(dim=-1)`; computed from x − max x, so nothing overflows.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let net = sequential![Linear(2, 3), Softmax].init(&mut Generator::manual_seed(0));
+/// let y = net.forward(&Tensor::<Shape![1, 2]>::ones());
+/// assert!((y.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+/// ```
+#[derive(Debug)]
+pub struct Softmax<S>(PhantomData<S>);
+
+/// x − ln Σ eˣ over the last dimension, as `torch.nn.LogSoftmax(dim=-1)`; computed from x − max x, so nothing overflows.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let net = sequential![Linear(2, 3), LogSoftmax].init(&mut Generator::manual_seed(0));
+/// let y = net.forward(&Tensor::<Shape![1, 2]>::ones());
+/// assert!((y.iter().map(|y| y.exp()).sum::<f32>() - 1.0).abs() < 1e-6);
+/// ```
+#[derive(Debug)]
+pub struct LogSoftmax<S>(PhantomData<S>);
+
+/// Writes x − ln Σ eˣ of one row.
+pub(crate) fn log_softmax<E: Float>(x: &[E], y: &mut [E]) {
+    let max = x.iter().copied().fold(E::neg_infinity(), E::max);
+    let sum: E = x.iter().map(|x| (*x - max).exp()).sum();
+    let shift = max + sum.ln();
+    y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - shift);
+}
+
+fn softmax<E: Float>(x: &[E], y: &mut [E]) {
+    let max = x.iter().copied().fold(E::neg_infinity(), E::max);
+    y.iter_mut().zip(x).for_each(|(y, x)| *y = (*x - max).exp());
+    let sum: E = y.iter().copied().sum();
+    y.iter_mut().for_each(|y| *y /= sum);
+}
+
+impl<S: EndsWith> Layer for Softmax<S> {
+    type Input = S;
+    type Output = S;
+    type View<'a, E: Float> = ();
+    const KIND: &'static str = "Softmax";
+
+    fn view<E: Float>(_params: &[E]) {}
+
+    fn forward<E: Float>(pass: Forward<'_, E>) {
+        for (x, y) in pass.x.chunks_exact(S::Last::SIZE).zip(pass.y.chunks_exact_mut(S::Last::SIZE)) {
+            softmax(x, y);
+        }
+    }
+
+    fn backward<E: Float>(pass: Backward<'_, E>) {
+        let Some(dx) = pass.dx else { return };
+        let rows = pass.y.chunks_exact(S::Last::SIZE).zip(pass.dy.chunks_exact(S::Last::SIZE));
+        for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE).zip(rows) {
+            let dot: E = y.iter().zip(dy).map(|(y, dy)| *y * *dy).sum();
+            dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx = *y * (*dy - dot));
+        }
+    }
+}
+
+impl<S: EndsWith> Layer for LogSoftmax<S> {
+    type Input = S;
+    type Output = S;
+    type View<'a, E: Float> = ();
+    const KIND: &'static str = "LogSoftmax";
+
+    fn view<E: Float>(_params: &[E]) {}
+
+    fn forward<E: Float>(pass: Forward<'_, E>) {
+        for (x, y) in pass.x.chunks_exact(S::Last::SIZE).zip(pass.y.chunks_exact_mut(S::Last::SIZE)) {
+            log_softmax(x, y);
+        }
+    }
+
+    fn backward<E: Float>(pass: Backward<'_, E>) {
+        let Some(dx) = pass.dx else { return };
+        let rows = pass.y.chunks_exact(S::Last::SIZE).zip(pass.dy.chunks_exact(S::Last::SIZE));
+        for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE).zip(rows) {
+            let sum: E = dy.iter().copied().sum();
+            dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx = *dy - y.exp() * sum);
+        }
+    }
+}

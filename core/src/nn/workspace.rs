@@ -1,0 +1,62 @@
+use super::{Gradients, Layer, Model};
+use crate::backend::Buffer;
+use crate::shape::StaticShape;
+
+/// The memory of a training step: activations, their gradients, and the parameters' gradients.
+///
+/// It grows to the largest batch it has seen and is then reused, so a step allocates nothing.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let mut model = sequential![Linear(2, 3), Tanh, Linear(3, 1)].init(&mut Generator::manual_seed(0));
+/// let (x, y) = (Tensor::<Shape![4, 2]>::ones(), Tensor::<Shape![4, 1]>::zeros());
+/// let mut sgd = SGD::new(0.1);
+/// let mut workspace = Workspace::new();
+/// for _ in 0..10 {
+///     let (loss, grads) = model.gradients_with(&mut workspace, &x, &y, &MSELoss)?;
+///     sgd.step(&mut model, grads)?;
+/// }
+/// # Ok::<(), plywood::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Workspace<M: Model> {
+    memory: Buffer<M::Elem>,
+    pub(super) gradients: Gradients<M>,
+}
+
+/// A workspace cut into its parts for one batch.
+pub(super) struct Parts<'a, M: Model> {
+    pub(super) saved: &'a mut [M::Elem],
+    pub(super) y: &'a mut [M::Elem],
+    pub(super) dy: &'a mut [M::Elem],
+    pub(super) scratch: &'a mut [M::Elem],
+    pub(super) gradients: &'a mut Gradients<M>,
+}
+
+impl<M: Model> Workspace<M> {
+    /// An empty workspace; the first step gives it its memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Workspace { memory: Buffer::default(), gradients: Gradients::zeros() }
+    }
+
+    pub(super) fn parts(&mut self, batch: usize) -> Parts<'_, M> {
+        let output = batch * <M::Output as StaticShape>::NUMEL;
+        let [saved, scratch] = [<M as Layer>::SAVED, <M as Layer>::SCRATCH].map(|n| n * batch);
+        let needed = saved + 2 * output + scratch;
+        if self.memory.as_slice().len() < needed {
+            self.memory.resize(needed);
+        }
+        let (saved, rest) = self.memory.as_mut_slice().split_at_mut(saved);
+        let (y, rest) = rest.split_at_mut(output);
+        let (dy, rest) = rest.split_at_mut(output);
+        Parts { saved, y, dy, scratch: &mut rest[..scratch], gradients: &mut self.gradients }
+    }
+}
+
+impl<M: Model> Default for Workspace<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

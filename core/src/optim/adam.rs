@@ -1,0 +1,87 @@
+use super::{Optimizer, Result, moments, setting};
+use crate::backend::Buffer;
+use crate::element::Float;
+
+/// Adam (Kingma and Ba, 2014), as `torch.optim.Adam`.
+///
+/// With the gradient g, weight decay λ, and learning rate γ, at step t:
+/// g ← g + λ · p; m ← β₁ · m + (1 − β₁) · g; v ← β₂ · v + (1 − β₂) · g²;
+/// p ← p − γ · m / (1 − β₁ᵗ) / (√(v / (1 − β₂ᵗ)) + ε).
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let mut adam = Adam::new(0.1);
+/// let mut p = [1.0f64];
+/// adam.update(&mut p, &[5.0])?;
+/// assert!((p[0] - 0.9).abs() < 1e-8); // the first step is as long as the learning rate, whatever the gradient
+/// # Ok::<(), plywood::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adam<E: Float = f32> {
+    lr: f64,
+    betas: (f64, f64),
+    eps: f64,
+    weight_decay: f64,
+    steps: i32,
+    mean: Option<Buffer<E>>,
+    square: Option<Buffer<E>>,
+}
+
+impl<E: Float> Adam<E> {
+    /// Adam with this learning rate, betas (0.9, 0.999), eps 1e-8 and no weight decay.
+    #[must_use]
+    pub fn new(lr: f64) -> Self {
+        Adam { lr, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, steps: 0, mean: None, square: None }
+    }
+
+    /// How much of the mean and of the mean square is kept each step, in [0, 1).
+    #[must_use]
+    pub fn betas(self, first: f64, second: f64) -> Self {
+        Adam { betas: (first, second), ..self }
+    }
+
+    /// What is added to the root of the mean square, at least 0.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Adam { eps, ..self }
+    }
+
+    /// The factor of the parameters that is added to their gradients, at least 0.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Adam { weight_decay, ..self }
+    }
+}
+
+impl<E: Float> Optimizer<E> for Adam<E> {
+    fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+        let (b1, b2) = self.betas;
+        setting("the learning rate of Adam", self.lr, self.lr >= 0.0, "at least 0")?;
+        setting("the first beta of Adam", b1, (0.0..1.0).contains(&b1), "at least 0 and below 1")?;
+        setting("the second beta of Adam", b2, (0.0..1.0).contains(&b2), "at least 0 and below 1")?;
+        setting("the eps of Adam", self.eps, self.eps >= 0.0, "at least 0")?;
+        setting("the weight decay of Adam", self.weight_decay, self.weight_decay >= 0.0, "at least 0")?;
+        let mean = moments("Adam", &mut self.mean, parameters.len())?;
+        let square = moments("Adam", &mut self.square, parameters.len())?;
+        self.steps += 1;
+        let length = E::of(self.lr / (1.0 - b1.powi(self.steps)));
+        let root = E::of((1.0 - b2.powi(self.steps)).sqrt());
+        let [eps, decay, b1, b2, c1, c2] = [self.eps, self.weight_decay, b1, b2, 1.0 - b1, 1.0 - b2].map(E::of);
+        for (((p, g), m), v) in parameters.iter_mut().zip(gradients).zip(mean).zip(square) {
+            let g = *g + decay * *p;
+            *m = b1 * *m + c1 * g;
+            *v = b2 * *v + c2 * g * g;
+            *p -= length * *m / (v.sqrt() / root + eps);
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.lr
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+}

@@ -1,0 +1,70 @@
+//! Optimizers: one pass over the one block of parameters a step.
+
+mod adam;
+mod sgd;
+
+pub use adam::Adam;
+pub use sgd::SGD;
+
+use crate::backend::Buffer;
+use crate::element::Float;
+use crate::error::{Error, Result};
+use crate::nn::{Gradients, Model};
+
+/// Something that improves parameters by their gradients.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let mut model = sequential![Linear(1, 1)].init(&mut Generator::manual_seed(0));
+/// let (x, y) = (Tensor::<Shape![1, 1]>::ones(), Tensor::<Shape![1, 1]>::full(3.0));
+/// let mut optimizer = Adam::new(0.1);
+/// for _ in 0..200 {
+///     let (_, grads) = model.gradients(&x, &y, &MSELoss)?;
+///     optimizer.step(&mut model, &grads)?;
+/// }
+/// assert!((model.forward(&x).as_slice()[0] - 3.0).abs() < 0.01);
+/// # Ok::<(), plywood::Error>(())
+/// ```
+pub trait Optimizer<E: Float> {
+    /// One step on a block of parameters and the block of their gradients.
+    ///
+    /// # Errors
+    /// If a setting makes no sense, or the block has not the length of the steps before.
+    fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()>;
+
+    /// One step on a network.
+    ///
+    /// # Errors
+    /// As [`update`](Optimizer::update).
+    fn step<M: Model<Elem = E>>(&mut self, model: &mut M, gradients: &Gradients<M>) -> Result<()> {
+        self.update(model.parameters_mut(), gradients.parameters())
+    }
+
+    /// The learning rate.
+    fn learning_rate(&self) -> f64;
+
+    /// Changes the learning rate from the next step on.
+    fn set_learning_rate(&mut self, lr: f64);
+}
+
+/// A setting in its range.
+fn setting(what: &'static str, value: f64, good: bool, expected: &'static str) -> Result<()> {
+    if good {
+        return Ok(());
+    }
+    Err(Error::Setting { what, given: value.to_string(), expected })
+}
+
+/// A moment of every parameter: zeros at the first step, and of the same length ever after.
+fn moments<'a, E: Float>(
+    optimizer: &'static str,
+    moments: &'a mut Option<Buffer<E>>,
+    parameters: usize,
+) -> Result<&'a mut [E]> {
+    let moments = moments.get_or_insert_with(|| Buffer::zeros(parameters)).as_mut_slice();
+    if moments.len() != parameters {
+        return Err(Error::Optimizer { optimizer, given: parameters, expected: moments.len() });
+    }
+    Ok(moments)
+}

@@ -1,0 +1,95 @@
+use super::{Optimizer, Result, moments, setting};
+use crate::backend::Buffer;
+use crate::element::Float;
+
+/// Stochastic gradient descent, as `torch.optim.SGD`.
+///
+/// With the gradient g, weight decay λ, momentum μ, dampening τ and learning rate γ:
+/// g ← g + λ · p; v ← μ · v + (1 − τ) · g (the first v is g); p ← p − γ · v, or p − γ · (g + μ · v) with Nesterov.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let mut sgd = SGD::new(0.1).momentum(0.9);
+/// let mut p = [1.0f64];
+/// sgd.update(&mut p, &[1.0])?;
+/// sgd.update(&mut p, &[1.0])?;
+/// assert!((p[0] - (1.0 - 0.1 - 0.1 * 1.9)).abs() < 1e-15);
+/// # Ok::<(), plywood::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct SGD<E: Float = f32> {
+    lr: f64,
+    momentum: f64,
+    dampening: f64,
+    weight_decay: f64,
+    nesterov: bool,
+    velocity: Option<Buffer<E>>,
+}
+
+impl<E: Float> SGD<E> {
+    /// Plain gradient descent with this learning rate.
+    #[must_use]
+    pub fn new(lr: f64) -> Self {
+        SGD { lr, momentum: 0.0, dampening: 0.0, weight_decay: 0.0, nesterov: false, velocity: None }
+    }
+
+    /// The share of the velocity that is kept each step, at least 0.
+    #[must_use]
+    pub fn momentum(self, momentum: f64) -> Self {
+        SGD { momentum, ..self }
+    }
+
+    /// The share of the gradient that does not enter the velocity.
+    #[must_use]
+    pub fn dampening(self, dampening: f64) -> Self {
+        SGD { dampening, ..self }
+    }
+
+    /// The factor of the parameters that is added to their gradients, at least 0.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        SGD { weight_decay, ..self }
+    }
+
+    /// Whether to look ahead by the velocity; needs a momentum and no dampening.
+    #[must_use]
+    pub fn nesterov(self, nesterov: bool) -> Self {
+        SGD { nesterov, ..self }
+    }
+}
+
+impl<E: Float> Optimizer<E> for SGD<E> {
+    fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+        setting("the learning rate of SGD", self.lr, self.lr >= 0.0, "at least 0")?;
+        setting("the momentum of SGD", self.momentum, self.momentum >= 0.0, "at least 0")?;
+        setting("the weight decay of SGD", self.weight_decay, self.weight_decay >= 0.0, "at least 0")?;
+        if self.nesterov {
+            setting("the momentum of SGD with Nesterov", self.momentum, self.momentum > 0.0, "above 0")?;
+            setting("the dampening of SGD with Nesterov", self.dampening, self.dampening == 0.0, "0")?;
+        }
+        let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(E::of);
+        if self.momentum == 0.0 {
+            for (p, g) in parameters.iter_mut().zip(gradients) {
+                *p -= lr * (*g + decay * *p);
+            }
+            return Ok(());
+        }
+        let fresh = E::of(if self.velocity.is_none() { 1.0 } else { 1.0 - self.dampening });
+        let velocity = moments("SGD", &mut self.velocity, parameters.len())?;
+        for ((p, g), v) in parameters.iter_mut().zip(gradients).zip(velocity) {
+            let g = *g + decay * *p;
+            *v = momentum * *v + fresh * g;
+            *p -= lr * if self.nesterov { g + momentum * *v } else { *v };
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.lr
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.lr = lr;
+    }
+}

@@ -1,0 +1,11 @@
+//! Everything a program needs: `use plywood::prelude::*;`
+
+pub use crate::dim::{D, Dim, Dyn, StaticDim};
+pub use crate::element::{Element, Float, Label};
+pub use crate::generator::Generator;
+pub use crate::loss::{BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss};
+pub use crate::nn::{Gradients, Layer, Model, Workspace};
+pub use crate::optim::{Adam, Optimizer, SGD};
+pub use crate::shape::{Features, Shape, StaticShape};
+pub use crate::tensor::{Tensor, TensorView};
+pub use plywood_macros::{Shape, sequential, tensor};

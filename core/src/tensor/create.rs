@@ -1,0 +1,252 @@
+use super::{Tensor, TensorView};
+use crate::backend::Buffer;
+use crate::dim::{Dim, StaticDim};
+use crate::element::{Element, Float};
+use crate::error::{Error, Result};
+use crate::generator::Generator;
+use crate::shape::{Shape, Sizes, StaticShape};
+use core::marker::PhantomData;
+
+/// Shapes that follow from the number of elements: all sizes known at compile time, but for the first.
+#[diagnostic::on_unimplemented(
+    message = "the sizes of `{Self}` do not follow from the number of elements",
+    label = "only the first size may be `Dyn` here",
+    note = "use the constructor that takes a shape value: `Tensor::from_slice_of(shape, …)`"
+)]
+pub trait FromNumel: Shape {
+    /// The shape with this number of elements, if there is one.
+    fn from_numel(numel: usize) -> Option<Self>;
+}
+
+impl FromNumel for () {
+    fn from_numel(numel: usize) -> Option<Self> {
+        (numel == 1).then_some(())
+    }
+}
+
+macro_rules! from_numel {
+    ($($name:ident)*) => {
+        impl<First: Dim, $($name: StaticDim),*> FromNumel for (First, $($name,)*) {
+            fn from_numel(numel: usize) -> Option<Self> {
+                let row: usize = 1 $(* $name::SIZE)*;
+                let first = First::from_size(First::KNOWN.unwrap_or(numel / row.max(1)))?;
+                (first.size() * row == numel).then_some((first, $($name::default(),)*))
+            }
+        }
+    };
+}
+
+from_numel!();
+from_numel!(A2);
+from_numel!(A2 A3);
+from_numel!(A2 A3 A4);
+from_numel!(A2 A3 A4 A5);
+from_numel!(A2 A3 A4 A5 A6);
+
+impl<S: Shape, E: Element> Tensor<S, E> {
+    pub(crate) fn from_buffer(shape: S, data: Buffer<E>) -> Self {
+        debug_assert_eq!(shape.numel(), data.as_slice().len());
+        Tensor { shape, data, element: PhantomData }
+    }
+
+    /// Changes the shape in place, keeping the memory; what is new is zero.
+    pub(crate) fn reshape_in_place(&mut self, shape: S) {
+        self.data.resize(shape.numel());
+        self.shape = shape;
+    }
+
+    /// All zeros, of a shape with sizes known only at run time.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![_, 6]> = Tensor::zeros_of((Dyn(5), D));
+    /// assert_eq!(x.sizes(), [5, 6]);
+    /// ```
+    #[must_use]
+    pub fn zeros_of(shape: S) -> Self {
+        Self::from_buffer(shape, Buffer::zeros(shape.numel()))
+    }
+
+    /// The same number everywhere, of a shape with sizes known only at run time.
+    #[must_use]
+    pub fn full_of(shape: S, value: E) -> Self {
+        let mut tensor = Self::zeros_of(shape);
+        tensor.as_mut_slice().fill(value);
+        tensor
+    }
+
+    /// A copy of the slice, of a shape with sizes known only at run time.
+    ///
+    /// # Errors
+    /// If the slice does not have as many elements as the shape.
+    pub fn from_slice_of(shape: S, slice: &[E]) -> Result<Self> {
+        if slice.len() != shape.numel() {
+            return Err(Error::Length {
+                given: slice.len(),
+                expected: shape.numel(),
+                shape: Sizes(shape.sizes().as_ref()).to_string(),
+            });
+        }
+        Ok(Self::from_buffer(shape, Buffer::copy_of(slice)))
+    }
+
+    /// A copy of the slice, row-major. A first size that is `Dyn` follows from the number of elements.
+    ///
+    /// # Errors
+    /// If the number of elements is not the shape's.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![_, 2]> = Tensor::from_slice(&[1.0, 2.0, 3.0, 4.0])?;
+    /// assert_eq!(x.sizes(), [2, 2]);
+    /// let wrong = Tensor::<Shape![2, 3]>::from_slice(&[1.0, 2.0, 3.0, 4.0]).unwrap_err();
+    /// assert_eq!(wrong.to_string(), "4 elements do not fill a tensor of shape [2, 3], which has 6");
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn from_slice(slice: &[E]) -> Result<Self>
+    where
+        S: FromNumel,
+    {
+        match S::from_numel(slice.len()) {
+            Some(shape) => Ok(Self::from_buffer(shape, Buffer::copy_of(slice))),
+            None => Err(Error::length(slice.len(), S::pattern().0)),
+        }
+    }
+
+    /// The elements of the vector, row-major. A first size that is `Dyn` follows from the number of elements.
+    ///
+    /// # Errors
+    /// If the number of elements is not the shape's.
+    pub fn from_vec(vec: Vec<E>) -> Result<Self>
+    where
+        S: FromNumel,
+    {
+        Self::from_slice(&vec)
+    }
+
+    /// All zeros.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// assert_eq!(Tensor::<Shape![2, 2]>::zeros().to_vec(), [0.0; 4]);
+    /// ```
+    #[must_use]
+    pub fn zeros() -> Self
+    where
+        S: StaticShape,
+    {
+        Self::zeros_of(S::default())
+    }
+
+    /// All ones.
+    #[must_use]
+    pub fn ones() -> Self
+    where
+        S: StaticShape,
+    {
+        Self::full_of(S::default(), E::one())
+    }
+
+    /// The same number everywhere.
+    #[must_use]
+    pub fn full(value: E) -> Self
+    where
+        S: StaticShape,
+    {
+        Self::full_of(S::default(), value)
+    }
+}
+
+impl<S: Shape, E: Float> Tensor<S, E> {
+    /// Random numbers in [0, 1), each equally likely, of a shape with sizes known only at run time.
+    #[must_use]
+    pub fn rand_of(shape: S, rng: &mut Generator) -> Self {
+        Self::filled_by(shape, || rng.uniform())
+    }
+
+    /// Random numbers of the normal distribution of mean 0 and variance 1, of a shape with sizes known only at run time.
+    #[must_use]
+    pub fn randn_of(shape: S, rng: &mut Generator) -> Self {
+        Self::filled_by(shape, || rng.normal())
+    }
+
+    /// Random numbers in [0, 1), each equally likely.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let mut rng = Generator::manual_seed(0);
+    /// let x: Tensor<Shape![100]> = Tensor::rand(&mut rng);
+    /// assert!(x.iter().all(|x| (0.0..1.0).contains(x)));
+    /// ```
+    #[must_use]
+    pub fn rand(rng: &mut Generator) -> Self
+    where
+        S: StaticShape,
+    {
+        Self::rand_of(S::default(), rng)
+    }
+
+    /// Random numbers of the normal distribution of mean 0 and variance 1.
+    #[must_use]
+    pub fn randn(rng: &mut Generator) -> Self
+    where
+        S: StaticShape,
+    {
+        Self::randn_of(S::default(), rng)
+    }
+
+    fn filled_by(shape: S, mut draw: impl FnMut() -> E) -> Self {
+        let mut tensor = Self::zeros_of(shape);
+        tensor.as_mut_slice().iter_mut().for_each(|x| *x = draw());
+        tensor
+    }
+}
+
+impl<'a, S: Shape, E: Element> TensorView<'a, S, E> {
+    pub(crate) fn of_slice(shape: S, data: &'a [E]) -> Self {
+        debug_assert_eq!(shape.numel(), data.len());
+        Tensor { shape, data, element: PhantomData }
+    }
+
+    /// The slice seen as a tensor, row-major; nothing is copied. A first size that is `Dyn` follows from the number of
+    /// elements.
+    ///
+    /// # Errors
+    /// If the number of elements is not the shape's.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let numbers = [1.0, 2.0, 3.0, 4.0];
+    /// let x = TensorView::<Shape![_, 2]>::borrow(&numbers)?;
+    /// assert_eq!(x.sizes(), [2, 2]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn borrow(slice: &'a [E]) -> Result<Self>
+    where
+        S: FromNumel,
+    {
+        match S::from_numel(slice.len()) {
+            Some(shape) => Ok(Self::of_slice(shape, slice)),
+            None => Err(Error::length(slice.len(), S::pattern().0)),
+        }
+    }
+}
+
+/// What `tensor!` expands to: its numbers, whose count the macro has checked.
+#[doc(hidden)]
+#[must_use]
+pub fn literal<S: StaticShape, E: Element>(numbers: &[E]) -> Tensor<S, E> {
+    Tensor::from_buffer(S::default(), Buffer::copy_of(numbers))
+}
+
+impl Error {
+    fn length(given: usize, pattern: Vec<Option<usize>>) -> Self {
+        let expected = pattern.iter().flatten().product();
+        Error::Length { given, expected, shape: Sizes(pattern).to_string() }
+    }
+}

@@ -1,0 +1,186 @@
+//! Tensors whose shape is a type.
+
+mod create;
+mod display;
+mod ops;
+mod rows;
+
+pub use create::FromNumel;
+#[doc(hidden)]
+pub use create::literal;
+pub use rows::{Rows, RowsIter};
+
+use crate::backend::Buffer;
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::shape::{Shape, Sizes};
+use core::fmt::{self, Debug};
+use core::marker::PhantomData;
+
+/// A tensor of shape `S` with elements `E`, `f32` unless said otherwise, row-major.
+///
+/// The shape is a tuple of sizes and is written with [`Shape!`](crate::Shape): `Tensor<Shape![5, 6]>` has five rows of
+/// six numbers, `Tensor<Shape![_, 6]>` as many rows as the running program gives it.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let x: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+/// assert_eq!(x.sizes(), [2, 3]);
+/// assert_eq!(x.get([1, 2]), Some(6.0));
+///
+/// let batch: Tensor<Shape![_, 3]> = Tensor::from_vec(vec![0.0; 12])?;
+/// assert_eq!(batch.sizes(), [4, 3]);
+/// # Ok::<(), plywood::Error>(())
+/// ```
+///
+/// The third parameter says where the elements are: a tensor owns them unless it is a [`TensorView`].
+#[derive(Clone, Copy)]
+pub struct Tensor<S, E = f32, B = Buffer<E>> {
+    shape: S,
+    data: B,
+    element: PhantomData<E>,
+}
+
+/// A tensor that borrows its elements: a row of another, a layer's weight inside a model.
+pub type TensorView<'a, S, E = f32> = Tensor<S, E, &'a [E]>;
+
+/// Where a tensor's elements are: its own memory or a borrowed slice.
+pub trait Storage<E> {
+    /// The elements.
+    fn as_slice(&self) -> &[E];
+}
+
+impl<E: Element> Storage<E> for Buffer<E> {
+    fn as_slice(&self) -> &[E] {
+        Buffer::as_slice(self)
+    }
+}
+
+impl<E: Element> Storage<E> for &[E] {
+    fn as_slice(&self) -> &[E] {
+        self
+    }
+}
+
+impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
+    /// The shape, as a value of its type.
+    #[must_use]
+    pub fn shape(&self) -> S {
+        self.shape
+    }
+
+    /// The sizes, first dimension first.
+    #[must_use]
+    pub fn sizes(&self) -> S::Sizes {
+        self.shape.sizes()
+    }
+
+    /// The number of elements.
+    #[must_use]
+    pub fn numel(&self) -> usize {
+        self.data.as_slice().len()
+    }
+
+    /// The elements, row-major.
+    #[must_use]
+    pub fn as_slice(&self) -> &[E] {
+        self.data.as_slice()
+    }
+
+    /// The elements, row-major.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<E> {
+        self.as_slice().to_vec()
+    }
+
+    /// The elements, row-major.
+    pub fn iter(&self) -> core::slice::Iter<'_, E> {
+        self.as_slice().iter()
+    }
+
+    /// The element at an index; `None` outside.
+    #[must_use]
+    pub fn get(&self, index: S::Sizes) -> Option<E> {
+        let mut flat = 0;
+        for (i, size) in index.as_ref().iter().zip(self.sizes().as_ref()) {
+            if i >= size {
+                return None;
+            }
+            flat = flat * size + i;
+        }
+        self.as_slice().get(flat).copied()
+    }
+
+    /// The same elements, borrowed.
+    #[must_use]
+    pub fn view(&self) -> TensorView<'_, S, E> {
+        Tensor { shape: self.shape, data: self.as_slice(), element: PhantomData }
+    }
+
+    /// A tensor of its own with the same elements.
+    #[must_use]
+    pub fn to_owned(&self) -> Tensor<S, E> {
+        Tensor { shape: self.shape, data: Buffer::copy_of(self.as_slice()), element: PhantomData }
+    }
+
+    /// The same elements under another shape type, as from a batch known at run time to one known at compile time.
+    ///
+    /// # Errors
+    /// If the sizes are not those of the type `T`.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![_, 3]> = Tensor::from_vec(vec![0.0; 6])?;
+    /// let y: Tensor<Shape![2, 3]> = x.try_shape()?;
+    /// let wrong = y.try_shape::<Shape![5, 3]>().unwrap_err();
+    /// assert_eq!(wrong.to_string(), "these are not the sizes of the type: [2, 3] against [5, 3]");
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn try_shape<T: Shape>(&self) -> Result<Tensor<T, E>> {
+        let shape = T::from_sizes(self.sizes().as_ref()).ok_or_else(|| Error::Shape {
+            what: "these are not the sizes of the type",
+            left: Sizes(self.sizes().as_ref()).to_string(),
+            right: T::pattern().to_string(),
+        })?;
+        Ok(Tensor { shape, data: Buffer::copy_of(self.as_slice()), element: PhantomData })
+    }
+}
+
+impl<E: Element, B: Storage<E>> Tensor<(), E, B> {
+    /// The number of a tensor of rank 0.
+    #[must_use]
+    pub fn item(&self) -> E {
+        self.as_slice()[0]
+    }
+}
+
+impl<S: Shape, E: Element> Tensor<S, E> {
+    /// The elements, row-major.
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [E] {
+        self.data.as_mut_slice()
+    }
+}
+
+impl<S: Shape, E: Element, A: Storage<E>, B: Storage<E>> PartialEq<Tensor<S, E, B>> for Tensor<S, E, A> {
+    fn eq(&self, other: &Tensor<S, E, B>) -> bool {
+        self.shape == other.shape && self.as_slice() == other.as_slice()
+    }
+}
+
+impl<S: Shape, E: Element, B: Storage<E>> Debug for Tensor<S, E, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor {:?} {:?}", self.sizes().as_ref(), self.as_slice())
+    }
+}
+
+impl<'a, S: Shape, E: Element, B: Storage<E>> IntoIterator for &'a Tensor<S, E, B> {
+    type Item = &'a E;
+    type IntoIter = core::slice::Iter<'a, E>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

@@ -1,0 +1,545 @@
+//! Follows the shapes through the list and finds what does not fit.
+//!
+//! Where both sizes are literals, a mistake is reported here. Where one of them is known only to the compiler (a
+//! constant, a type parameter, another network), the plan holds a [`Fit`] that the emitted code lets it check.
+
+use crate::layers::{Kind, kind_of};
+use crate::mistakes::Mistakes;
+use crate::parse::{Item, Layer, Network};
+use crate::size::{Size, constant_type, literal_type, text_of};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use std::collections::HashMap;
+use syn::spanned::Spanned;
+use syn::{Expr, GenericParam, Ident};
+
+/// A size with its type.
+#[derive(Clone)]
+pub(crate) struct Dim {
+    pub(crate) ty: TokenStream,
+    /// As it reads in a message.
+    text: String,
+    /// `None` where only the compiler knows it.
+    value: Option<u64>,
+    /// The expression, where it can be computed with.
+    expr: Option<TokenStream>,
+}
+
+/// The shape of a sample.
+#[derive(Clone)]
+pub(crate) enum Shape {
+    Known(Vec<Dim>),
+    /// A type that only the compiler can look into.
+    Opaque(TokenStream),
+}
+
+impl Shape {
+    pub(crate) fn ty(&self) -> TokenStream {
+        match self {
+            Shape::Known(dims) => {
+                let dims = dims.iter().map(|dim| &dim.ty);
+                quote!((#(#dims,)*))
+            }
+            Shape::Opaque(ty) => ty.clone(),
+        }
+    }
+
+    /// Its type for messages: a single size without the tuple.
+    fn shown(&self) -> TokenStream {
+        match self {
+            Shape::Known(dims) if dims.len() == 1 => dims[0].ty.clone(),
+            Shape::Known(_) => self.ty(),
+            Shape::Opaque(ty) => quote!(<#ty as ::plywood::Features>::Shown),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Shape::Known(dims) => {
+                let product: Option<u64> = dims.iter().try_fold(1, |product: u64, dim| product.checked_mul(dim.value?));
+                let sizes: Vec<_> = dims.iter().map(|dim| dim.text.as_str()).collect();
+                match product {
+                    Some(product) if dims.len() > 1 => format!("{product} ({})", sizes.join(" × ")),
+                    _ => sizes.join(" × "),
+                }
+            }
+            Shape::Opaque(_) => "a shape of its own".to_owned(),
+        }
+    }
+}
+
+/// A layer of the plan.
+pub(crate) struct Planned {
+    /// Its name or position.
+    pub(crate) key: String,
+    /// Its name, if it has one.
+    pub(crate) name: Option<Ident>,
+    pub(crate) ty: TokenStream,
+    pub(crate) text: String,
+    /// Whether it can have parameters.
+    pub(crate) params: bool,
+    /// The activation that the layer before takes into its own call.
+    pub(crate) fused: Option<TokenStream>,
+    /// Whether it changes only types.
+    pub(crate) skipped: bool,
+}
+
+/// Something that only the compiler can check: `got` is `want`.
+pub(crate) struct Fit {
+    pub(crate) got: TokenStream,
+    pub(crate) want: TokenStream,
+    pub(crate) message: String,
+    pub(crate) label: String,
+    pub(crate) span: Span,
+}
+
+/// Everything that is emitted.
+pub(crate) struct Plan {
+    pub(crate) item: Option<Item>,
+    pub(crate) layers: Vec<Planned>,
+    pub(crate) input: Shape,
+    pub(crate) output: Shape,
+    pub(crate) fits: Vec<Fit>,
+}
+
+/// Names that a layer cannot have, because a network has a function of that name.
+const RESERVED: &[&str] = &[
+    "at",
+    "backward",
+    "clone",
+    "eq",
+    "fmt",
+    "forward",
+    "forward_with",
+    "gradients",
+    "gradients_with",
+    "init",
+    "parameters",
+    "parameters_mut",
+    "state_dict",
+    "summary",
+    "update",
+    "view",
+];
+
+/// Checks the list; `None` where nothing sensible can be emitted.
+pub(crate) fn check(network: Network, mistakes: &mut Mistakes) -> Option<Plan> {
+    let mut checker = Checker { params: Vec::new(), mistakes, fits: Vec::new() };
+    let mut declared = None;
+    if let Some(item) = &network.item {
+        checker.params = type_params(item, checker.mistakes);
+        if let Some(shapes) = &item.shapes {
+            let place = format!("the declared shapes of `{}`", item.name);
+            let input = checker.dims(&shapes.input, &place);
+            let output = checker.dims(&shapes.output, &place);
+            declared = Some((Shape::Known(input?), Shape::Known(output?), shapes.output_span));
+        }
+    }
+    if network.layers.is_empty() {
+        let span = network.item.as_ref().map_or_else(Span::call_site, |item| item.name.span());
+        checker
+            .mistakes
+            .add(span, "a network has at least one layer, such as `Linear(16, 32)`, but this list is empty");
+        return None;
+    }
+    checker.names(&network.layers);
+
+    let mut at =
+        declared.as_ref().map(|(input, ..)| Flow { shape: input.clone(), from: "the declared input".to_owned() });
+    let mut input = at.as_ref().map(|flow| flow.shape.clone());
+    let mut layers: Vec<Planned> = Vec::new();
+    let mut last_span = Span::call_site();
+    for (index, layer) in network.layers.iter().enumerate() {
+        let text = layer.text();
+        let place = format!("layer {index} `{text}`");
+        let kind = kind_of(layer, &place, checker.mistakes);
+        let (planned, taken, given) = checker.layer(layer, index, &place, kind, at.as_ref())?;
+        input.get_or_insert(taken);
+        at = Some(Flow { shape: given, from: place });
+        let mut planned = planned;
+        let fusable = layers.iter().rev().find(|before| !before.skipped);
+        if !fusable.is_some_and(|before| before.text.starts_with("Linear") && before.fused.is_none()) {
+            planned.fused = None;
+        }
+        last_span = layer.span();
+        layers.push(planned);
+    }
+    let (input, at) = (input?, at?);
+    if let Some((_, output, span)) = &declared {
+        checker.same_shape(&at, output, *span, last_span);
+    }
+    Some(Plan { item: network.item, layers, input, output: at.shape, fits: checker.fits })
+}
+
+/// A shape and the layer that gives it.
+struct Flow {
+    shape: Shape,
+    from: String,
+}
+
+struct Checker<'a> {
+    /// The type parameters of the struct.
+    params: Vec<Ident>,
+    mistakes: &'a mut Mistakes,
+    fits: Vec<Fit>,
+}
+
+fn type_params(item: &Item, mistakes: &mut Mistakes) -> Vec<Ident> {
+    let mut params = Vec::new();
+    for param in &item.generics.params {
+        match param {
+            GenericParam::Type(param) => params.push(param.ident.clone()),
+            GenericParam::Const(param) => mistakes.add(
+                param.ident.span(),
+                format!("a size parameter is a type: write `{0}: StaticDim` instead of `const {0}: …`", param.ident),
+            ),
+            GenericParam::Lifetime(param) => {
+                mistakes.add(param.lifetime.span(), "a network owns its parameters and takes no lifetime");
+            }
+        }
+    }
+    params
+}
+
+impl Checker<'_> {
+    fn names(&mut self, layers: &[Layer]) {
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        for (index, layer) in layers.iter().enumerate() {
+            let Some(name) = &layer.name else { continue };
+            if RESERVED.contains(&name.to_string().as_str()) {
+                let message = format!("layer {index} cannot be named `{name}`: a network has a function of that name");
+                self.mistakes.add(name.span(), message);
+            } else if let Some(first) = seen.insert(name.to_string(), index) {
+                let message = format!("layer {index} `{}` has the name of layer {first}: `{name}`", layer.text());
+                self.mistakes.add(name.span(), message);
+            }
+        }
+    }
+
+    fn size(&mut self, expr: &Expr, place: &str) -> Option<Size> {
+        match Size::of(expr) {
+            Ok(Size::Literal { value: 0, span }) => {
+                self.mistakes.add(span, format!("{place}: a size is at least 1, but this is 0"));
+                None
+            }
+            Ok(size) => Some(size),
+            Err(error) => {
+                self.mistakes.add(error.span(), format!("{place}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The size of an expression; `None` if it is wrong or left to be inferred, which `inferred` gives.
+    fn dim(&mut self, expr: &Expr, place: &str, inferred: impl FnOnce(&mut Self, Span) -> Option<Dim>) -> Option<Dim> {
+        match self.size(expr, place)? {
+            Size::Literal { value, span } => Some(Dim {
+                ty: literal_type(value, span),
+                text: value.to_string(),
+                value: Some(value),
+                expr: Some(proc_macro2::Literal::u64_unsuffixed(value).to_token_stream()),
+            }),
+            Size::Constant(expr) => match &*expr {
+                Expr::Path(path) if path.path.get_ident().is_some_and(|name| self.params.contains(name)) => {
+                    Some(Dim { ty: path.to_token_stream(), text: text_of(path), value: None, expr: None })
+                }
+                _ => Some(Dim {
+                    ty: constant_type(&expr, "layer_limb"),
+                    text: text_of(&expr),
+                    value: None,
+                    expr: Some(quote!((#expr))),
+                }),
+            },
+            Size::Infer(span) => inferred(self, span),
+        }
+    }
+
+    fn dims(&mut self, exprs: &[Expr], place: &str) -> Option<Vec<Dim>> {
+        let dims: Vec<_> = exprs
+            .iter()
+            .map(|expr| {
+                self.dim(expr, place, |checker, span| {
+                    checker.mistakes.add(span, format!("{place}: state each size; `_` stands only in layers"));
+                    None
+                })
+            })
+            .collect();
+        if dims.len() > 5 {
+            self.mistakes.add(exprs[5].span(), format!("{place}: a sample has at most 5 sizes"));
+            return None;
+        }
+        dims.into_iter().collect()
+    }
+
+    /// The last size of what comes in, for `_`.
+    fn last_of(&mut self, at: Option<&Flow>, span: Span, place: &str) -> Option<Dim> {
+        match at.map(|flow| &flow.shape) {
+            Some(Shape::Known(dims)) if !dims.is_empty() => dims.last().cloned(),
+            Some(Shape::Opaque(ty)) => Some(Dim {
+                ty: quote!(<#ty as ::plywood::__private::EndsWith>::Last),
+                text: "_".to_owned(),
+                value: None,
+                expr: None,
+            }),
+            _ => {
+                self.mistakes.add(
+                    span,
+                    format!(
+                        "{place}: `_` is the size that the layer before gives, and there is none; write the size, or \
+                         state the input as in `struct Net: 16 => 7`"
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// What comes in, which a layer without a size of its own needs to know.
+    fn known_input(&mut self, at: Option<&Flow>, layer: &Layer, place: &str) -> Option<Shape> {
+        let shape = at.map(|flow| flow.shape.clone());
+        if shape.is_none() {
+            self.mistakes.add(
+                layer.span(),
+                format!("{place} comes first and takes any shape; state the input, as in `struct Net: 16 => 16`"),
+            );
+        }
+        shape
+    }
+
+    /// The planned layer, what it takes and what it gives; `None` where nothing after it can be checked.
+    fn layer(
+        &mut self,
+        layer: &Layer,
+        index: usize,
+        place: &str,
+        kind: Kind,
+        at: Option<&Flow>,
+    ) -> Option<(Planned, Shape, Shape)> {
+        let planned = |ty: TokenStream| Planned {
+            key: layer
+                .name
+                .as_ref()
+                .map_or_else(|| index.to_string(), |name| syn::ext::IdentExt::unraw(name).to_string()),
+            name: layer.name.clone(),
+            ty,
+            text: layer.path.to_token_stream().to_string(),
+            params: false,
+            fused: None,
+            skipped: false,
+        };
+        match kind {
+            Kind::Linear { input, output, bias } => {
+                let output = self.dim(&output, place, |checker, span| {
+                    checker
+                        .mistakes
+                        .add(span, format!("{place}: the output's size does not follow from anything; write it"));
+                    None
+                });
+                let wanted = self.dim(&input, place, |checker, span| checker.last_of(at, span, place));
+                let (wanted, output) = (wanted?, output?);
+                let lead = match at {
+                    None => Shape::Known(Vec::new()),
+                    Some(flow) => self.fits_last(flow, &wanted, place, input.span()),
+                };
+                let (i, o) = (&wanted.ty, &output.ty);
+                let ty = match (bias, &lead) {
+                    (true, Shape::Known(dims)) if dims.is_empty() => quote!(::plywood::nn::Linear<#i, #o>),
+                    (false, Shape::Known(dims)) if dims.is_empty() => quote!(::plywood::nn::Linear<#i, #o, false>),
+                    _ => {
+                        let lead = lead.ty();
+                        quote!(::plywood::nn::Linear<#i, #o, #bias, #lead>)
+                    }
+                };
+                let ends = |last: Dim| match &lead {
+                    Shape::Known(dims) => Shape::Known(dims.iter().cloned().chain([last]).collect()),
+                    Shape::Opaque(lead) => {
+                        let last = last.ty;
+                        Shape::Opaque(quote!(<#lead as ::plywood::Features>::Push<#last>))
+                    }
+                };
+                Some((Planned { params: true, ..planned(ty) }, ends(wanted), ends(output)))
+            }
+            Kind::Activation(activation) => {
+                let shape = self.known_input(at, layer, place)?;
+                let ty = shape.ty();
+                let fused = Some(activation.clone());
+                Some((
+                    Planned { fused, ..planned(quote!(::plywood::nn::Activate<#activation, #ty>)) },
+                    shape.clone(),
+                    shape,
+                ))
+            }
+            Kind::Softmax | Kind::LogSoftmax => {
+                let shape = self.known_input(at, layer, place)?;
+                let (name, ty) = (&layer.path, shape.ty());
+                Some((planned(quote!(::plywood::nn::#name<#ty>)), shape.clone(), shape))
+            }
+            Kind::Identity => {
+                let shape = self.known_input(at, layer, place)?;
+                let ty = shape.ty();
+                let planned = Planned { skipped: true, ..planned(quote!(::plywood::nn::Identity<#ty>)) };
+                Some((planned, shape.clone(), shape))
+            }
+            Kind::Flatten => {
+                let shape = self.known_input(at, layer, place)?;
+                let flat = self.flattened(&shape, layer.span(), place)?;
+                let (ty, n) = (shape.ty(), &flat.ty);
+                let planned = Planned { skipped: true, ..planned(quote!(::plywood::nn::Flatten<#ty, #n>)) };
+                Some((planned, shape, Shape::Known(vec![flat])))
+            }
+            Kind::Outside(args) => {
+                let ty = self.outside(layer, &args, at, place)?;
+                let input = Shape::Opaque(quote!(<#ty as ::plywood::nn::Layer>::Input));
+                if let Some(flow) = at {
+                    self.fits.push(Fit {
+                        got: flow.shape.shown(),
+                        want: input.shown(),
+                        message: format!("{place} takes {{Want}}, but {} gives {{Self}}", flow.from),
+                        label: "takes {Want}, gets {Self}".to_owned(),
+                        span: layer.span(),
+                    });
+                }
+                let output = Shape::Opaque(quote!(<#ty as ::plywood::nn::Layer>::Output));
+                Some((Planned { params: true, ..planned(ty) }, input, output))
+            }
+            Kind::Broken => None,
+        }
+    }
+
+    fn outside(&mut self, layer: &Layer, args: &[Expr], at: Option<&Flow>, place: &str) -> Option<TokenStream> {
+        let path = &layer.path;
+        if args.is_empty() {
+            return Some(quote!(#path));
+        }
+        let mut types = Vec::new();
+        for arg in args {
+            if matches!(arg, Expr::Range(range) if range.start.is_none() && range.end.is_none()) {
+                types.push(self.known_input(at, layer, place)?.ty());
+            } else {
+                types.push(self.dim(arg, place, |checker, span| checker.last_of(at, span, place))?.ty);
+            }
+        }
+        Some(quote!(#path<#(#types),*>))
+    }
+
+    fn flattened(&mut self, shape: &Shape, span: Span, place: &str) -> Option<Dim> {
+        match shape {
+            Shape::Opaque(ty) => Some(Dim {
+                ty: quote!(<#ty as ::plywood::__private::Flat>::Numel),
+                text: "_".to_owned(),
+                value: None,
+                expr: None,
+            }),
+            Shape::Known(dims) if dims.len() == 1 => dims.first().cloned(),
+            Shape::Known(dims) => {
+                let value = dims.iter().try_fold(1, |product: u64, dim| product.checked_mul(dim.value?));
+                if let Some(value) = value {
+                    if value > crate::size::MAX {
+                        self.mistakes.add(span, format!("{place} gives {value} features, more than 1,000,000,000"));
+                        return None;
+                    }
+                    let ty = literal_type(value, span);
+                    let expr = Some(proc_macro2::Literal::u64_unsuffixed(value).to_token_stream());
+                    return Some(Dim { ty, text: shape.text(), value: Some(value), expr });
+                }
+                let factors: Option<Vec<_>> = dims.iter().map(|dim| dim.expr.clone()).collect();
+                let Some(factors) = factors else {
+                    self.mistakes.add(
+                        span,
+                        format!(
+                            "{place}: the product of {} is not known here; type parameters cannot be multiplied",
+                            shape.text()
+                        ),
+                    );
+                    return None;
+                };
+                let product: Expr = syn::parse_quote!({ #(#factors)** });
+                Some(Dim {
+                    ty: constant_type(&product, "layer_limb"),
+                    text: shape.text(),
+                    value: None,
+                    expr: Some(quote!((#(#factors)**))),
+                })
+            }
+        }
+    }
+
+    /// Checks the last size of what comes in; gives the sizes before it.
+    fn fits_last(&mut self, flow: &Flow, wanted: &Dim, place: &str, span: Span) -> Shape {
+        let dims = match &flow.shape {
+            Shape::Opaque(ty) => {
+                self.fit_last(quote!(<#ty as ::plywood::__private::EndsWith>::Last), wanted, flow, place, span);
+                return Shape::Opaque(quote!(<#ty as ::plywood::__private::EndsWith>::Lead));
+            }
+            Shape::Known(dims) => dims,
+        };
+        let Some((last, lead)) = dims.split_last() else {
+            self.mistakes
+                .add(span, format!("{place} takes {} features, but {} gives a single number", wanted.text, flow.from));
+            return Shape::Known(Vec::new());
+        };
+        match (last.value, wanted.value) {
+            (Some(got), Some(want)) if got == want => {}
+            (Some(got), Some(want)) => {
+                let flat = dims.iter().try_fold(1, |product: u64, dim| product.checked_mul(dim.value?));
+                let hint = match flat {
+                    Some(flat) if dims.len() > 1 && flat == want => format!(
+                        "{}, the last of which is {got}; put `Flatten` before this layer",
+                        lead.iter().chain([last]).map(|dim| dim.text.as_str()).collect::<Vec<_>>().join(" × ")
+                    ),
+                    _ if dims.len() > 1 => format!("{got} as the last of {}", flow.shape.text()),
+                    _ => last.text.clone(),
+                };
+                let features = if want == 1 { "feature" } else { "features" };
+                self.mistakes.add(span, format!("{place} takes {want} {features}, but {} gives {hint}", flow.from));
+                // What follows is checked by what this layer says of itself.
+                return Shape::Known(if dims.len() > 1 && flat == Some(want) { Vec::new() } else { lead.to_vec() });
+            }
+            _ if last.text == wanted.text && last.ty.to_string() == wanted.ty.to_string() => {}
+            _ => self.fit_last(last.ty.clone(), wanted, flow, place, span),
+        }
+        Shape::Known(lead.to_vec())
+    }
+
+    fn fit_last(&mut self, got: TokenStream, wanted: &Dim, flow: &Flow, place: &str, span: Span) {
+        if wanted.ty.to_string() == got.to_string() {
+            return;
+        }
+        self.fits.push(Fit {
+            got,
+            want: wanted.ty.clone(),
+            message: format!("{place} takes {{Want}} features, but {} gives {{Self}}", flow.from),
+            label: "takes {Want}, gets {Self}".to_owned(),
+            span,
+        });
+    }
+
+    /// Checks what comes out against the declared output.
+    fn same_shape(&mut self, at: &Flow, declared: &Shape, span: Span, last: Span) {
+        let _ = last;
+        let (Shape::Known(got), Shape::Known(want)) = (&at.shape, declared) else {
+            self.fit_output(at, declared, span);
+            return;
+        };
+        let differs = got.len() != want.len()
+            || got.iter().zip(want).any(|(got, want)| matches!((got.value, want.value), (Some(g), Some(w)) if g != w));
+        if differs {
+            self.mistakes.add(
+                span,
+                format!("the declared output is {}, but {} gives {}", declared.text(), at.from, at.shape.text()),
+            );
+        } else if got.iter().zip(want).any(|(got, want)| got.ty.to_string() != want.ty.to_string()) {
+            self.fit_output(at, declared, span);
+        }
+    }
+
+    fn fit_output(&mut self, at: &Flow, declared: &Shape, span: Span) {
+        self.fits.push(Fit {
+            got: at.shape.shown(),
+            want: declared.shown(),
+            message: format!("the declared output is {{Want}}, but {} gives {{Self}}", at.from),
+            label: "declared {Want}, gets {Self}".to_owned(),
+            span,
+        });
+    }
+}

@@ -1,0 +1,318 @@
+//! The layers that `sequential!` knows by name, with their arguments.
+
+use crate::mistakes::Mistakes;
+use crate::parse::{Arg, Layer};
+use crate::size::text_of;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use std::collections::HashMap;
+use syn::spanned::Spanned;
+use syn::{Expr, Lit, UnOp};
+
+/// What an argument is.
+#[derive(Clone, Copy, PartialEq)]
+enum Value {
+    Size,
+    Bool(bool),
+    Number(f64),
+    Text(&'static [&'static str]),
+    LastDim,
+}
+
+/// A layer's name and its arguments, in PyTorch's order.
+struct Signature {
+    name: &'static str,
+    args: &'static [(&'static str, Value)],
+}
+
+const SIGNATURES: &[Signature] = &[
+    Signature {
+        name: "Linear",
+        args: &[("in_features", Value::Size), ("out_features", Value::Size), ("bias", Value::Bool(true))],
+    },
+    Signature { name: "ReLU", args: &[] },
+    Signature { name: "LeakyReLU", args: &[("negative_slope", Value::Number(0.01))] },
+    Signature { name: "ELU", args: &[("alpha", Value::Number(1.0))] },
+    Signature { name: "GELU", args: &[("approximate", Value::Text(&["none", "tanh"]))] },
+    Signature { name: "SiLU", args: &[] },
+    Signature { name: "Sigmoid", args: &[] },
+    Signature { name: "Tanh", args: &[] },
+    Signature { name: "Softplus", args: &[("beta", Value::Number(1.0)), ("threshold", Value::Number(20.0))] },
+    Signature { name: "Hardtanh", args: &[("min_val", Value::Number(-1.0)), ("max_val", Value::Number(1.0))] },
+    Signature { name: "Softmax", args: &[("dim", Value::LastDim)] },
+    Signature { name: "LogSoftmax", args: &[("dim", Value::LastDim)] },
+    Signature { name: "Flatten", args: &[] },
+    Signature { name: "Identity", args: &[] },
+];
+
+impl Signature {
+    fn text(&self) -> String {
+        let args: Vec<_> = self
+            .args
+            .iter()
+            .map(|(name, value)| match value {
+                Value::Size => (*name).to_owned(),
+                Value::Bool(default) => format!("{name} = {default}"),
+                Value::Number(default) => format!("{name} = {default:?}"),
+                Value::Text(values) => format!("{name} = {:?}", values[0]),
+                Value::LastDim => format!("{name} = -1"),
+            })
+            .collect();
+        if args.is_empty() {
+            format!("`{}` without arguments", self.name)
+        } else {
+            format!("`{}({})`", self.name, args.join(", "))
+        }
+    }
+}
+
+/// What a layer is, with its arguments read.
+pub(crate) enum Kind {
+    /// The expressions of both sizes.
+    Linear {
+        input: Expr,
+        output: Expr,
+        bias: bool,
+    },
+    /// The type of the activation.
+    Activation(TokenStream),
+    Softmax,
+    LogSoftmax,
+    Flatten,
+    Identity,
+    /// A type in scope, with what stands in its parentheses.
+    Outside(Vec<Expr>),
+    /// Something is wrong with it, and that has been said.
+    Broken,
+}
+
+/// Reads a layer's name and arguments.
+pub(crate) fn kind_of(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
+    let Some(ident) = layer.path.get_ident() else { return outside(layer, place, mistakes) };
+    let name = ident.to_string();
+    match SIGNATURES.iter().find(|signature| signature.name == name) {
+        Some(signature) => known(layer, signature, place, mistakes),
+        None => match misspelled(&name) {
+            Some(meant) => {
+                mistakes.add(ident.span(), format!("unknown layer `{name}` in {place}; did you mean `{meant}`?"));
+                Kind::Broken
+            }
+            None => outside(layer, place, mistakes),
+        },
+    }
+}
+
+/// Layers of PyTorch with names close to one of ours: whoever writes them means them.
+const NO_MISSPELLINGS: &[&str] =
+    &["ReLU6", "CELU", "SELU", "PReLU", "RReLU", "GLU", "Softmin", "Softsign", "Bilinear", "Unflatten"];
+
+fn misspelled(name: &str) -> Option<&'static str> {
+    if NO_MISSPELLINGS.contains(&name) {
+        return None;
+    }
+    let lower = name.to_lowercase();
+    let distance = |known: &str| strsim::damerau_levenshtein(&lower, &known.to_lowercase());
+    let nearest = SIGNATURES.iter().map(|signature| signature.name).min_by_key(|known| distance(known))?;
+    let allowed = if nearest.len() < 6 { 1 } else { 2 };
+    (distance(nearest) <= allowed).then_some(nearest)
+}
+
+fn outside(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
+    if let Some(Arg { key: Some(key), .. }) = layer.args.iter().find(|arg| arg.key.is_some()) {
+        mistakes.add(
+            key.span(),
+            format!("{place}: a layer of your own takes sizes only; make `{key}` a part of its type, as in `Layer<…>`"),
+        );
+        return Kind::Broken;
+    }
+    let has_types = layer.path.segments.iter().any(|segment| !segment.arguments.is_none());
+    if has_types && !layer.args.is_empty() {
+        mistakes.add(layer.span(), format!("{place}: give the sizes either in `<…>` or in `(…)`, not in both"));
+        return Kind::Broken;
+    }
+    Kind::Outside(layer.args.iter().map(|arg| arg.value.clone()).collect())
+}
+
+fn known(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mistakes) -> Kind {
+    let Some(args) = bind(layer, signature, place, mistakes) else { return Kind::Broken };
+    let mut read = Reader { args, place, mistakes, good: true };
+    let kind = match signature.name {
+        "Linear" => {
+            let bias = read.bool("bias", true);
+            match (read.args.remove("in_features"), read.args.remove("out_features")) {
+                (Some(input), Some(output)) => Kind::Linear { input, output, bias },
+                _ => {
+                    let message = format!("{place}: expected {}", signature.text());
+                    read.mistakes.add(layer.span(), message);
+                    Kind::Broken
+                }
+            }
+        }
+        "ReLU" | "SiLU" | "Sigmoid" | "Tanh" => {
+            let name = layer.path.to_token_stream();
+            Kind::Activation(quote!(::plywood::nn::#name))
+        }
+        "LeakyReLU" | "ELU" | "Softplus" | "Hardtanh" => {
+            let name = layer.path.to_token_stream();
+            if layer.args.is_empty() {
+                Kind::Activation(quote!(::plywood::nn::#name))
+            } else {
+                let numbers: Vec<_> = signature
+                    .args
+                    .iter()
+                    .filter_map(|(key, value)| match value {
+                        Value::Number(default) => Some(read.number(key, *default)),
+                        _ => None,
+                    })
+                    .collect();
+                Kind::Activation(quote!(::plywood::nn::#name<#(#numbers),*>))
+            }
+        }
+        "GELU" => match read.text("approximate", &["none", "tanh"]) {
+            1 => Kind::Activation(quote!(::plywood::nn::GELUTanh)),
+            _ => Kind::Activation(quote!(::plywood::nn::GELU)),
+        },
+        "Softmax" | "LogSoftmax" => {
+            read.last_dim();
+            if signature.name == "Softmax" { Kind::Softmax } else { Kind::LogSoftmax }
+        }
+        "Flatten" => Kind::Flatten,
+        _ => Kind::Identity,
+    };
+    if read.good { kind } else { Kind::Broken }
+}
+
+/// Puts each argument to its name.
+fn bind(
+    layer: &Layer,
+    signature: &Signature,
+    place: &str,
+    mistakes: &mut Mistakes,
+) -> Option<HashMap<&'static str, Expr>> {
+    let mut bound = HashMap::new();
+    let mut good = true;
+    for (i, arg) in layer.args.iter().enumerate() {
+        let found = match &arg.key {
+            None => signature.args.get(i),
+            Some(key) => signature.args.iter().find(|(name, _)| key == name),
+        };
+        let Some((name, _)) = found else {
+            good = false;
+            match &arg.key {
+                None => mistakes
+                    .add(arg.value.span(), format!("{place}: too many arguments; expected {}", signature.text())),
+                Some(key) => {
+                    let near = signature
+                        .args
+                        .iter()
+                        .map(|(name, _)| *name)
+                        .min_by_key(|name| strsim::damerau_levenshtein(name, &key.to_string()));
+                    let meant = match near {
+                        Some(name) if strsim::damerau_levenshtein(name, &key.to_string()) <= 3 => {
+                            format!("did you mean `{name}`?")
+                        }
+                        _ => format!("expected {}", signature.text()),
+                    };
+                    mistakes.add(key.span(), format!("{place}: unknown option `{key}`; {meant}"));
+                }
+            }
+            continue;
+        };
+        if bound.insert(*name, arg.value.clone()).is_some() {
+            good = false;
+            let span = arg.key.as_ref().map_or_else(|| arg.value.span(), |key| key.span());
+            mistakes.add(span, format!("{place}: `{name}` is given twice"));
+        }
+    }
+    good.then_some(bound)
+}
+
+/// Reads the values of a layer's options.
+struct Reader<'a> {
+    args: HashMap<&'static str, Expr>,
+    place: &'a str,
+    mistakes: &'a mut Mistakes,
+    good: bool,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, span: Span, key: &str, expected: &str, given: &Expr) {
+        self.good = false;
+        let message = format!("{}: `{key}` is {expected}, but this is `{}`", self.place, text_of(given));
+        self.mistakes.add(span, message);
+    }
+
+    fn bool(&mut self, key: &str, default: bool) -> bool {
+        match self.args.remove(key) {
+            None => default,
+            Some(Expr::Lit(lit)) if matches!(lit.lit, Lit::Bool(_)) => {
+                matches!(lit.lit, Lit::Bool(value) if value.value)
+            }
+            Some(other) => {
+                self.wrong(other.span(), key, "`true` or `false`", &other);
+                default
+            }
+        }
+    }
+
+    /// The bits of a number as a const argument.
+    fn number(&mut self, key: &str, default: f64) -> TokenStream {
+        let value = match self.args.remove(key) {
+            None => quote!(#default),
+            Some(expr) => {
+                let span = expr.span();
+                match literal(&expr) {
+                    Some(Lit::Int(int)) => {
+                        let text = int.base10_digits();
+                        let minus = matches!(expr, Expr::Unary(_)).then(|| quote!(-));
+                        let float: proc_macro2::Literal = match format!("{text}.0").parse() {
+                            Ok(float) => float,
+                            Err(_) => proc_macro2::Literal::f64_unsuffixed(0.0),
+                        };
+                        quote_spanned!(span=> #minus #float)
+                    }
+                    Some(Lit::Float(_)) => expr.to_token_stream(),
+                    Some(_) => {
+                        self.wrong(span, key, "a number", &expr);
+                        quote!(#default)
+                    }
+                    None => expr.to_token_stream(),
+                }
+            }
+        };
+        quote!({ ::plywood::__private::bits(#value) })
+    }
+
+    fn text(&mut self, key: &str, values: &[&str]) -> usize {
+        let Some(expr) = self.args.remove(key) else { return 0 };
+        let given = match &expr {
+            Expr::Lit(lit) => match &lit.lit {
+                Lit::Str(text) => values.iter().position(|value| *value == text.value()),
+                _ => None,
+            },
+            _ => None,
+        };
+        given.unwrap_or_else(|| {
+            let expected: Vec<_> = values.iter().map(|value| format!("{value:?}")).collect();
+            self.wrong(expr.span(), key, &expected.join(" or "), &expr);
+            0
+        })
+    }
+
+    fn last_dim(&mut self) {
+        if let Some(expr) = self.args.remove("dim") {
+            if text_of(&expr) != "-1" && text_of(&expr) != "1" {
+                self.wrong(expr.span(), "dim", "-1, the last dimension", &expr);
+            }
+        }
+    }
+}
+
+/// The literal of `5`, `-5`; `None` for any other expression.
+fn literal(expr: &Expr) -> Option<&Lit> {
+    match expr {
+        Expr::Lit(lit) => Some(&lit.lit),
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => literal(&unary.expr),
+        _ => None,
+    }
+}
