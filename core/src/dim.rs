@@ -147,12 +147,20 @@ pub const fn limb<const K: usize>(size: usize) -> usize {
     }
 }
 
-/// [`limb`] of a layer's size, which is at least 1.
+/// [`limb`] of a layer's size, of which [`check_size`] says once what is wrong with it; limb 3 is the whole of it.
 #[doc(hidden)]
 #[must_use]
 pub const fn layer_limb<const K: usize>(size: usize) -> usize {
-    assert!(size > 0, "a layer's size is at least 1");
-    limb::<K>(size)
+    match K {
+        3 => size,
+        _ => limb::<K>(if size > 1_000_000_000 { 1 } else { size }),
+    }
+}
+
+/// Refuses what is no size of a layer.
+#[doc(hidden)]
+pub const fn check_size(size: usize, what: &str) {
+    assert!(size > 0 && size <= 1_000_000_000, "{}", what);
 }
 
 impl<const A: usize, const B: usize, const C: usize> D<A, B, C> {

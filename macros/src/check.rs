@@ -8,8 +8,9 @@ use crate::mistakes::Mistakes;
 use crate::parse::{Item, Layer, Network};
 use crate::size::{Size, constant_type, literal_type, text_of};
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use std::collections::HashMap;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, GenericParam, Ident};
 
@@ -23,6 +24,24 @@ pub(crate) struct Dim {
     value: Option<u64>,
     /// The expression, where it can be computed with.
     expr: Option<TokenStream>,
+    /// Whether it is a type parameter of the struct, which is like no other size.
+    param: bool,
+}
+
+impl Dim {
+    fn literal(value: u64, text: String, span: Span) -> Self {
+        let expr = Some(proc_macro2::Literal::u64_unsuffixed(value).to_token_stream());
+        Dim { ty: literal_type(value, span), text, value: Some(value), expr, param: false }
+    }
+
+    /// A size that only the compiler knows.
+    fn opaque(ty: TokenStream, text: &str) -> Self {
+        Dim { ty, text: text.to_owned(), value: None, expr: None, param: false }
+    }
+
+    fn is(&self, other: &Dim) -> bool {
+        self.ty.to_string() == other.ty.to_string()
+    }
 }
 
 /// The shape of a sample.
@@ -31,6 +50,8 @@ pub(crate) enum Shape {
     Known(Vec<Dim>),
     /// A type that only the compiler can look into.
     Opaque(TokenStream),
+    /// What comes out of a layer that is wrong in itself; nothing is emitted then.
+    Unknown,
 }
 
 impl Shape {
@@ -41,6 +62,7 @@ impl Shape {
                 quote!((#(#dims,)*))
             }
             Shape::Opaque(ty) => ty.clone(),
+            Shape::Unknown => TokenStream::new(),
         }
     }
 
@@ -50,6 +72,7 @@ impl Shape {
             Shape::Known(dims) if dims.len() == 1 => dims[0].ty.clone(),
             Shape::Known(_) => self.ty(),
             Shape::Opaque(ty) => quote!(<#ty as ::plywood::Features>::Shown),
+            Shape::Unknown => TokenStream::new(),
         }
     }
 
@@ -63,7 +86,7 @@ impl Shape {
                     _ => sizes.join(" × "),
                 }
             }
-            Shape::Opaque(_) => "a shape of its own".to_owned(),
+            Shape::Opaque(_) | Shape::Unknown => "a shape of its own".to_owned(),
         }
     }
 }
@@ -75,9 +98,15 @@ pub(crate) struct Planned {
     /// Its name, if it has one.
     pub(crate) name: Option<Ident>,
     pub(crate) ty: TokenStream,
+    /// Where its type stands in the user's text.
+    pub(crate) span: Span,
     pub(crate) text: String,
     /// Whether it can have parameters.
     pub(crate) params: bool,
+    /// Whether it can take the activation after it into its own call.
+    fuses: bool,
+    /// Whether it is a type that only the compiler knows.
+    pub(crate) outside: bool,
     /// The activation that the layer before takes into its own call.
     pub(crate) fused: Option<TokenStream>,
     /// Whether it changes only types.
@@ -100,6 +129,8 @@ pub(crate) struct Plan {
     pub(crate) input: Shape,
     pub(crate) output: Shape,
     pub(crate) fits: Vec<Fit>,
+    /// Constants that must be sizes of a layer, with what they are.
+    pub(crate) sizes: Vec<(Expr, String)>,
 }
 
 /// Names that a layer cannot have, because a network has a function of that name.
@@ -124,10 +155,10 @@ const RESERVED: &[&str] = &[
 
 /// Checks the list; `None` where nothing sensible can be emitted.
 pub(crate) fn check(network: Network, mistakes: &mut Mistakes) -> Option<Plan> {
-    let mut checker = Checker { params: Vec::new(), mistakes, fits: Vec::new() };
+    let mut checker = Checker { params: Vec::new(), sizes: Vec::new(), mistakes, fits: Vec::new() };
     let mut declared = None;
     if let Some(item) = &network.item {
-        checker.params = type_params(item, checker.mistakes);
+        checker.params = type_params(item, checker.mistakes)?;
         if let Some(shapes) = &item.shapes {
             let place = format!("the declared shapes of `{}`", item.name);
             let input = checker.dims(&shapes.input, &place);
@@ -142,33 +173,36 @@ pub(crate) fn check(network: Network, mistakes: &mut Mistakes) -> Option<Plan> {
             .add(span, "a network has at least one layer, such as `Linear(16, 32)`, but this list is empty");
         return None;
     }
-    checker.names(&network.layers);
+    let names = checker.names(&network.layers);
 
     let mut at =
         declared.as_ref().map(|(input, ..)| Flow { shape: input.clone(), from: "the declared input".to_owned() });
     let mut input = at.as_ref().map(|flow| flow.shape.clone());
     let mut layers: Vec<Planned> = Vec::new();
-    let mut last_span = Span::call_site();
-    for (index, layer) in network.layers.iter().enumerate() {
-        let text = layer.text();
-        let place = format!("layer {index} `{text}`");
+    let mut good = true;
+    for ((index, layer), name) in network.layers.iter().enumerate().zip(names) {
+        let place = format!("layer {index} `{}`", layer.text());
         let kind = kind_of(layer, &place, checker.mistakes);
-        let (planned, taken, given) = checker.layer(layer, index, &place, kind, at.as_ref())?;
+        let Some((planned, taken, given)) = checker.layer(layer, &place, kind, at.as_ref()) else {
+            good = false;
+            at = Some(Flow { shape: Shape::Unknown, from: place });
+            continue;
+        };
         input.get_or_insert(taken);
         at = Some(Flow { shape: given, from: place });
-        let mut planned = planned;
-        let fusable = layers.iter().rev().find(|before| !before.skipped);
-        if !fusable.is_some_and(|before| before.text.starts_with("Linear") && before.fused.is_none()) {
-            planned.fused = None;
-        }
-        last_span = layer.span();
-        layers.push(planned);
+        let key = name.as_ref().map_or_else(|| index.to_string(), |name| name.unraw().to_string());
+        let before = layers.iter().rev().find(|before| !before.skipped);
+        let fused = planned.fused.filter(|_| before.is_some_and(|before| before.fuses));
+        layers.push(Planned { key, name, fused, ..planned });
     }
-    let (input, at) = (input?, at?);
+    let at = at?;
     if let Some((_, output, span)) = &declared {
-        checker.same_shape(&at, output, *span, last_span);
+        checker.same_shape(&at, output, *span);
     }
-    Some(Plan { item: network.item, layers, input, output: at.shape, fits: checker.fits })
+    if !good {
+        return None;
+    }
+    Some(Plan { item: network.item, layers, input: input?, output: at.shape, fits: checker.fits, sizes: checker.sizes })
 }
 
 /// A shape and the layer that gives it.
@@ -180,40 +214,68 @@ struct Flow {
 struct Checker<'a> {
     /// The type parameters of the struct.
     params: Vec<Ident>,
+    sizes: Vec<(Expr, String)>,
     mistakes: &'a mut Mistakes,
     fits: Vec<Fit>,
 }
 
-fn type_params(item: &Item, mistakes: &mut Mistakes) -> Vec<Ident> {
+/// The type parameters, if all of them can be sizes.
+fn type_params(item: &Item, mistakes: &mut Mistakes) -> Option<Vec<Ident>> {
     let mut params = Vec::new();
+    let mut good = true;
+    let mut wrong = |span: Span, message: String| {
+        good = false;
+        mistakes.add(span, message);
+    };
     for param in &item.generics.params {
         match param {
-            GenericParam::Type(param) => params.push(param.ident.clone()),
-            GenericParam::Const(param) => mistakes.add(
-                param.ident.span(),
-                format!("a size parameter is a type: write `{0}: StaticDim` instead of `const {0}: …`", param.ident),
-            ),
+            GenericParam::Type(param) => {
+                let name = &param.ident;
+                let bounds = param.bounds.to_token_stream().to_string();
+                if (bounds.is_empty() || bounds == "Dim") && item.generics.where_clause.is_none() {
+                    wrong(name.span(), format!("the size parameter `{name}` needs the bound `{name}: StaticDim`"));
+                }
+                params.push(name.clone());
+            }
+            GenericParam::Const(param) => {
+                let name = &param.ident;
+                wrong(
+                    name.span(),
+                    format!("a size parameter is a type: write `{name}: StaticDim`, not `const {name}: …`"),
+                );
+            }
             GenericParam::Lifetime(param) => {
-                mistakes.add(param.lifetime.span(), "a network owns its parameters and takes no lifetime");
+                wrong(param.lifetime.span(), "a network owns its parameters and takes no lifetime".to_owned());
             }
         }
     }
-    params
+    good.then_some(params)
 }
 
 impl Checker<'_> {
-    fn names(&mut self, layers: &[Layer]) {
+    /// The names, without those that cannot be.
+    fn names(&mut self, layers: &[Layer]) -> Vec<Option<Ident>> {
         let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut names = Vec::new();
         for (index, layer) in layers.iter().enumerate() {
-            let Some(name) = &layer.name else { continue };
-            if RESERVED.contains(&name.to_string().as_str()) {
-                let message = format!("layer {index} cannot be named `{name}`: a network has a function of that name");
-                self.mistakes.add(name.span(), message);
-            } else if let Some(first) = seen.insert(name.to_string(), index) {
-                let message = format!("layer {index} `{}` has the name of layer {first}: `{name}`", layer.text());
-                self.mistakes.add(name.span(), message);
+            let mut kept = layer.name.clone();
+            if let Some(name) = &layer.name {
+                if RESERVED.contains(&name.to_string().as_str()) {
+                    let message =
+                        format!("layer {index} cannot be named `{name}`: a network has a function of that name");
+                    self.mistakes.add(name.span(), message);
+                    kept = None;
+                } else if let Some(first) = seen.get(&name.to_string()) {
+                    let message = format!("layer {index} `{}` has the name of layer {first}", layer.text());
+                    self.mistakes.add(name.span(), message);
+                    kept = None;
+                } else {
+                    seen.insert(name.to_string(), index);
+                }
             }
+            names.push(kept);
         }
+        names
     }
 
     fn size(&mut self, expr: &Expr, place: &str) -> Option<Size> {
@@ -233,22 +295,20 @@ impl Checker<'_> {
     /// The size of an expression; `None` if it is wrong or left to be inferred, which `inferred` gives.
     fn dim(&mut self, expr: &Expr, place: &str, inferred: impl FnOnce(&mut Self, Span) -> Option<Dim>) -> Option<Dim> {
         match self.size(expr, place)? {
-            Size::Literal { value, span } => Some(Dim {
-                ty: literal_type(value, span),
-                text: value.to_string(),
-                value: Some(value),
-                expr: Some(proc_macro2::Literal::u64_unsuffixed(value).to_token_stream()),
-            }),
+            Size::Literal { value, span } => Some(Dim::literal(value, value.to_string(), span)),
             Size::Constant(expr) => match &*expr {
                 Expr::Path(path) if path.path.get_ident().is_some_and(|name| self.params.contains(name)) => {
-                    Some(Dim { ty: path.to_token_stream(), text: text_of(path), value: None, expr: None })
+                    Some(Dim { param: true, ..Dim::opaque(path.to_token_stream(), &text_of(path)) })
                 }
-                _ => Some(Dim {
-                    ty: constant_type(&expr, "layer_limb"),
-                    text: text_of(&expr),
-                    value: None,
-                    expr: Some(quote!((#expr))),
-                }),
+                _ => {
+                    let text = text_of(&expr);
+                    self.sizes.push((
+                        *expr.clone(),
+                        format!("{place}: the size `{text}` is not between 1 and 1,000,000,000"),
+                    ));
+                    let ty = constant_type(&expr, "layer_limb");
+                    Some(Dim { expr: Some(quote!((#expr))), ..Dim::opaque(ty, &text) })
+                }
             },
             Size::Infer(span) => inferred(self, span),
         }
@@ -275,12 +335,8 @@ impl Checker<'_> {
     fn last_of(&mut self, at: Option<&Flow>, span: Span, place: &str) -> Option<Dim> {
         match at.map(|flow| &flow.shape) {
             Some(Shape::Known(dims)) if !dims.is_empty() => dims.last().cloned(),
-            Some(Shape::Opaque(ty)) => Some(Dim {
-                ty: quote!(<#ty as ::plywood::__private::EndsWith>::Last),
-                text: "_".to_owned(),
-                value: None,
-                expr: None,
-            }),
+            Some(Shape::Opaque(ty)) => Some(Dim::opaque(quote!(<#ty as ::plywood::__private::EndsWith>::Last), "_")),
+            Some(Shape::Unknown) => None,
             _ => {
                 self.mistakes.add(
                     span,
@@ -297,6 +353,9 @@ impl Checker<'_> {
     /// What comes in, which a layer without a size of its own needs to know.
     fn known_input(&mut self, at: Option<&Flow>, layer: &Layer, place: &str) -> Option<Shape> {
         let shape = at.map(|flow| flow.shape.clone());
+        if matches!(shape, Some(Shape::Unknown)) {
+            return None;
+        }
         if shape.is_none() {
             self.mistakes.add(
                 layer.span(),
@@ -307,23 +366,16 @@ impl Checker<'_> {
     }
 
     /// The planned layer, what it takes and what it gives; `None` where nothing after it can be checked.
-    fn layer(
-        &mut self,
-        layer: &Layer,
-        index: usize,
-        place: &str,
-        kind: Kind,
-        at: Option<&Flow>,
-    ) -> Option<(Planned, Shape, Shape)> {
+    fn layer(&mut self, layer: &Layer, place: &str, kind: Kind, at: Option<&Flow>) -> Option<(Planned, Shape, Shape)> {
         let planned = |ty: TokenStream| Planned {
-            key: layer
-                .name
-                .as_ref()
-                .map_or_else(|| index.to_string(), |name| syn::ext::IdentExt::unraw(name).to_string()),
-            name: layer.name.clone(),
+            key: String::new(),
+            name: None,
             ty,
-            text: layer.path.to_token_stream().to_string(),
+            span: layer.span(),
+            text: text_of(&layer.path),
             params: false,
+            fuses: false,
+            outside: false,
             fused: None,
             skipped: false,
         };
@@ -339,6 +391,8 @@ impl Checker<'_> {
                 let (wanted, output) = (wanted?, output?);
                 let lead = match at {
                     None => Shape::Known(Vec::new()),
+                    // What comes in is unknown; what comes out follows from this layer's own sizes.
+                    Some(Flow { shape: Shape::Unknown, .. }) => Shape::Known(Vec::new()),
                     Some(flow) => self.fits_last(flow, &wanted, place, input.span()),
                 };
                 let (i, o) = (&wanted.ty, &output.ty);
@@ -356,8 +410,9 @@ impl Checker<'_> {
                         let last = last.ty;
                         Shape::Opaque(quote!(<#lead as ::plywood::Features>::Push<#last>))
                     }
+                    Shape::Unknown => Shape::Unknown,
                 };
-                Some((Planned { params: true, ..planned(ty) }, ends(wanted), ends(output)))
+                Some((Planned { params: true, fuses: true, ..planned(ty) }, ends(wanted), ends(output)))
             }
             Kind::Activation(activation) => {
                 let shape = self.known_input(at, layer, place)?;
@@ -371,7 +426,9 @@ impl Checker<'_> {
             }
             Kind::Softmax | Kind::LogSoftmax => {
                 let shape = self.known_input(at, layer, place)?;
-                let (name, ty) = (&layer.path, shape.ty());
+                let ty = shape.ty();
+                let name =
+                    Ident::new(if matches!(kind, Kind::Softmax) { "Softmax" } else { "LogSoftmax" }, layer.span());
                 Some((planned(quote!(::plywood::nn::#name<#ty>)), shape.clone(), shape))
             }
             Kind::Identity => {
@@ -389,8 +446,8 @@ impl Checker<'_> {
             }
             Kind::Outside(args) => {
                 let ty = self.outside(layer, &args, at, place)?;
-                let input = Shape::Opaque(quote!(<#ty as ::plywood::nn::Layer>::Input));
-                if let Some(flow) = at {
+                let input = Shape::Opaque(quote_spanned!(layer.span()=> <#ty as ::plywood::nn::Layer>::Input));
+                if let Some(flow) = at.filter(|flow| !matches!(flow.shape, Shape::Unknown)) {
                     self.fits.push(Fit {
                         got: flow.shape.shown(),
                         want: input.shown(),
@@ -399,8 +456,8 @@ impl Checker<'_> {
                         span: layer.span(),
                     });
                 }
-                let output = Shape::Opaque(quote!(<#ty as ::plywood::nn::Layer>::Output));
-                Some((Planned { params: true, ..planned(ty) }, input, output))
+                let output = Shape::Opaque(quote_spanned!(layer.span()=> <#ty as ::plywood::nn::Layer>::Output));
+                Some((Planned { params: true, outside: true, ..planned(ty) }, input, output))
             }
             Kind::Broken => None,
         }
@@ -419,17 +476,13 @@ impl Checker<'_> {
                 types.push(self.dim(arg, place, |checker, span| checker.last_of(at, span, place))?.ty);
             }
         }
-        Some(quote!(#path<#(#types),*>))
+        Some(quote_spanned!(layer.span()=> #path<#(#types),*>))
     }
 
     fn flattened(&mut self, shape: &Shape, span: Span, place: &str) -> Option<Dim> {
         match shape {
-            Shape::Opaque(ty) => Some(Dim {
-                ty: quote!(<#ty as ::plywood::__private::Flat>::Numel),
-                text: "_".to_owned(),
-                value: None,
-                expr: None,
-            }),
+            Shape::Opaque(ty) => Some(Dim::opaque(quote!(<#ty as ::plywood::__private::Flat>::Numel), "_")),
+            Shape::Unknown => None,
             Shape::Known(dims) if dims.len() == 1 => dims.first().cloned(),
             Shape::Known(dims) => {
                 let value = dims.iter().try_fold(1, |product: u64, dim| product.checked_mul(dim.value?));
@@ -438,9 +491,7 @@ impl Checker<'_> {
                         self.mistakes.add(span, format!("{place} gives {value} features, more than 1,000,000,000"));
                         return None;
                     }
-                    let ty = literal_type(value, span);
-                    let expr = Some(proc_macro2::Literal::u64_unsuffixed(value).to_token_stream());
-                    return Some(Dim { ty, text: shape.text(), value: Some(value), expr });
+                    return Some(Dim::literal(value, shape.text(), span));
                 }
                 let factors: Option<Vec<_>> = dims.iter().map(|dim| dim.expr.clone()).collect();
                 let Some(factors) = factors else {
@@ -454,12 +505,12 @@ impl Checker<'_> {
                     return None;
                 };
                 let product: Expr = syn::parse_quote!({ #(#factors)** });
-                Some(Dim {
-                    ty: constant_type(&product, "layer_limb"),
-                    text: shape.text(),
-                    value: None,
-                    expr: Some(quote!((#(#factors)**))),
-                })
+                self.sizes.push((
+                    product.clone(),
+                    format!("{place}: the number of features is not between 1 and 1,000,000,000"),
+                ));
+                let ty = constant_type(&product, "layer_limb");
+                Some(Dim { expr: Some(quote!((#(#factors)**))), ..Dim::opaque(ty, &shape.text()) })
             }
         }
     }
@@ -472,6 +523,7 @@ impl Checker<'_> {
                 return Shape::Opaque(quote!(<#ty as ::plywood::__private::EndsWith>::Lead));
             }
             Shape::Known(dims) => dims,
+            Shape::Unknown => return Shape::Unknown,
         };
         let Some((last, lead)) = dims.split_last() else {
             self.mistakes
@@ -495,7 +547,11 @@ impl Checker<'_> {
                 // What follows is checked by what this layer says of itself.
                 return Shape::Known(if dims.len() > 1 && flat == Some(want) { Vec::new() } else { lead.to_vec() });
             }
-            _ if last.text == wanted.text && last.ty.to_string() == wanted.ty.to_string() => {}
+            _ if last.is(wanted) => {}
+            _ if last.param || wanted.param => {
+                let message = format!("{place} takes {} features, but {} gives {}", wanted.text, flow.from, last.text);
+                self.mistakes.add(span, message);
+            }
             _ => self.fit_last(last.ty.clone(), wanted, flow, place, span),
         }
         Shape::Known(lead.to_vec())
@@ -515,20 +571,25 @@ impl Checker<'_> {
     }
 
     /// Checks what comes out against the declared output.
-    fn same_shape(&mut self, at: &Flow, declared: &Shape, span: Span, last: Span) {
-        let _ = last;
+    fn same_shape(&mut self, at: &Flow, declared: &Shape, span: Span) {
+        if matches!(at.shape, Shape::Unknown) {
+            return;
+        }
         let (Shape::Known(got), Shape::Known(want)) = (&at.shape, declared) else {
             self.fit_output(at, declared, span);
             return;
         };
         let differs = got.len() != want.len()
-            || got.iter().zip(want).any(|(got, want)| matches!((got.value, want.value), (Some(g), Some(w)) if g != w));
+            || got.iter().zip(want).any(|(got, want)| match (got.value, want.value) {
+                (Some(got), Some(want)) => got != want,
+                _ => (got.param || want.param) && !got.is(want),
+            });
         if differs {
             self.mistakes.add(
                 span,
                 format!("the declared output is {}, but {} gives {}", declared.text(), at.from, at.shape.text()),
             );
-        } else if got.iter().zip(want).any(|(got, want)| got.ty.to_string() != want.ty.to_string()) {
+        } else if got.iter().zip(want).any(|(got, want)| !got.is(want)) {
             self.fit_output(at, declared, span);
         }
     }

@@ -94,8 +94,9 @@ pub(crate) fn kind_of(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Ki
         Some(signature) => known(layer, signature, place, mistakes),
         None => match misspelled(&name) {
             Some(meant) => {
-                mistakes.add(ident.span(), format!("unknown layer `{name}` in {place}; did you mean `{meant}`?"));
-                Kind::Broken
+                mistakes.add(ident.span(), format!("{place}: unknown layer `{name}`; did you mean `{}`?", meant.name));
+                // Read on as if it were, so that what else is wrong is found, too.
+                known(layer, meant, place, mistakes)
             }
             None => outside(layer, place, mistakes),
         },
@@ -106,15 +107,15 @@ pub(crate) fn kind_of(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Ki
 const NO_MISSPELLINGS: &[&str] =
     &["ReLU6", "CELU", "SELU", "PReLU", "RReLU", "GLU", "Softmin", "Softsign", "Bilinear", "Unflatten"];
 
-fn misspelled(name: &str) -> Option<&'static str> {
+fn misspelled(name: &str) -> Option<&'static Signature> {
     if NO_MISSPELLINGS.contains(&name) {
         return None;
     }
     let lower = name.to_lowercase();
     let distance = |known: &str| strsim::damerau_levenshtein(&lower, &known.to_lowercase());
-    let nearest = SIGNATURES.iter().map(|signature| signature.name).min_by_key(|known| distance(known))?;
-    let allowed = if nearest.len() < 6 { 1 } else { 2 };
-    (distance(nearest) <= allowed).then_some(nearest)
+    let nearest = SIGNATURES.iter().min_by_key(|signature| distance(signature.name))?;
+    let allowed = if nearest.name.len() < 6 { 1 } else { 2 };
+    (distance(nearest.name) <= allowed).then_some(nearest)
 }
 
 fn outside(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
@@ -134,26 +135,23 @@ fn outside(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
 }
 
 fn known(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mistakes) -> Kind {
-    let Some(args) = bind(layer, signature, place, mistakes) else { return Kind::Broken };
-    let mut read = Reader { args, place, mistakes, good: true };
-    let kind = match signature.name {
+    let args = bind(layer, signature, place, mistakes);
+    let complete = args.contains_key("in_features") && args.contains_key("out_features");
+    if signature.name == "Linear" && !complete && layer.args.len() < 2 {
+        mistakes.add(layer.span(), format!("{place}: expected {}", signature.text()));
+    }
+    let name = proc_macro2::Ident::new(signature.name, layer.span());
+    let mut read = Reader { args, place, mistakes };
+    match signature.name {
         "Linear" => {
             let bias = read.bool("bias", true);
             match (read.args.remove("in_features"), read.args.remove("out_features")) {
                 (Some(input), Some(output)) => Kind::Linear { input, output, bias },
-                _ => {
-                    let message = format!("{place}: expected {}", signature.text());
-                    read.mistakes.add(layer.span(), message);
-                    Kind::Broken
-                }
+                _ => Kind::Broken,
             }
         }
-        "ReLU" | "SiLU" | "Sigmoid" | "Tanh" => {
-            let name = layer.path.to_token_stream();
-            Kind::Activation(quote!(::plywood::nn::#name))
-        }
+        "ReLU" | "SiLU" | "Sigmoid" | "Tanh" => Kind::Activation(quote!(::plywood::nn::#name)),
         "LeakyReLU" | "ELU" | "Softplus" | "Hardtanh" => {
-            let name = layer.path.to_token_stream();
             if layer.args.is_empty() {
                 Kind::Activation(quote!(::plywood::nn::#name))
             } else {
@@ -178,26 +176,18 @@ fn known(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mista
         }
         "Flatten" => Kind::Flatten,
         _ => Kind::Identity,
-    };
-    if read.good { kind } else { Kind::Broken }
+    }
 }
 
 /// Puts each argument to its name.
-fn bind(
-    layer: &Layer,
-    signature: &Signature,
-    place: &str,
-    mistakes: &mut Mistakes,
-) -> Option<HashMap<&'static str, Expr>> {
+fn bind(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mistakes) -> HashMap<&'static str, Expr> {
     let mut bound = HashMap::new();
-    let mut good = true;
     for (i, arg) in layer.args.iter().enumerate() {
         let found = match &arg.key {
             None => signature.args.get(i),
             Some(key) => signature.args.iter().find(|(name, _)| key == name),
         };
         let Some((name, _)) = found else {
-            good = false;
             match &arg.key {
                 None => mistakes
                     .add(arg.value.span(), format!("{place}: too many arguments; expected {}", signature.text())),
@@ -218,13 +208,14 @@ fn bind(
             }
             continue;
         };
-        if bound.insert(*name, arg.value.clone()).is_some() {
-            good = false;
+        if bound.contains_key(name) {
             let span = arg.key.as_ref().map_or_else(|| arg.value.span(), |key| key.span());
             mistakes.add(span, format!("{place}: `{name}` is given twice"));
+        } else {
+            bound.insert(*name, arg.value.clone());
         }
     }
-    good.then_some(bound)
+    bound
 }
 
 /// Reads the values of a layer's options.
@@ -232,12 +223,10 @@ struct Reader<'a> {
     args: HashMap<&'static str, Expr>,
     place: &'a str,
     mistakes: &'a mut Mistakes,
-    good: bool,
 }
 
 impl Reader<'_> {
     fn wrong(&mut self, span: Span, key: &str, expected: &str, given: &Expr) {
-        self.good = false;
         let message = format!("{}: `{key}` is {expected}, but this is `{}`", self.place, text_of(given));
         self.mistakes.add(span, message);
     }

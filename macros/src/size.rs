@@ -82,16 +82,21 @@ pub(crate) fn literal_type(value: u64, span: Span) -> TokenStream {
     quote_spanned!(span=> ::plywood::D<#(#limbs),*>)
 }
 
-/// `D` of a constant expression; `function` takes the limbs out.
-pub(crate) fn constant_type(expr: &Expr, function: &str) -> TokenStream {
-    let span = expr.span();
-    let function = Ident::new(function, span);
-    let expr = match expr {
+/// `{ 2 * HIDDEN }` without its braces.
+pub(crate) fn unbraced(expr: &Expr) -> TokenStream {
+    match expr {
         Expr::Block(block) if block.attrs.is_empty() && block.label.is_none() && block.block.stmts.len() == 1 => {
             block.block.stmts[0].to_token_stream()
         }
         _ => expr.to_token_stream(),
-    };
+    }
+}
+
+/// `D` of a constant expression; `function` takes the limbs out.
+pub(crate) fn constant_type(expr: &Expr, function: &str) -> TokenStream {
+    let span = expr.span();
+    let function = Ident::new(function, span);
+    let expr = unbraced(expr);
     let limb = |k: usize| {
         let k = proc_macro2::Literal::usize_unsuffixed(k);
         quote_spanned!(span=> { ::plywood::__private::#function::<#k>(#expr) })

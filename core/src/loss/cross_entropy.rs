@@ -24,6 +24,16 @@ use crate::tensor::{Storage, Tensor, TensorView};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CrossEntropyLoss;
 
+/// Batches of labels for a batch of predictions: one label a sample.
+#[diagnostic::on_unimplemented(
+    message = "there are labels for {Self} samples, but predictions for {Batch}",
+    label = "{Self} labels against {Batch} predictions"
+)]
+pub trait LabelsFor<Batch: Dim>: Dim {}
+
+#[diagnostic::do_not_recommend]
+impl<Batch: Dim, N: SameSize<Batch>> LabelsFor<Batch> for N {}
+
 /// The position of the largest number, the first of equal ones.
 pub(crate) fn argmax<E: Float>(row: &[E]) -> usize {
     let mut best = 0;
@@ -68,7 +78,7 @@ fn rows<E: Float>(
 impl<B: Dim, N: Dim, C: Dim, E: Float, L: Label, St: Storage<L>> Loss<(B, C), Tensor<(N,), L, St>, E>
     for CrossEntropyLoss
 where
-    N: SameSize<B>,
+    N: LabelsFor<B>,
 {
     type Terms = (B,);
 

@@ -9,7 +9,7 @@ mod mse;
 mod pointwise;
 
 pub use bce::{BCELoss, BCEWithLogitsLoss};
-pub use cross_entropy::CrossEntropyLoss;
+pub use cross_entropy::{CrossEntropyLoss, LabelsFor};
 pub use mse::MSELoss;
 pub use pointwise::TargetFor;
 

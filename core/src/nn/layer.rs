@@ -108,6 +108,20 @@ pub trait Layer {
     /// Numbers per sample that backward needs to work with.
     const SCRATCH: usize = 0;
 
+    /// These facts in one, without a name and as if the layer came first.
+    const INFO: LayerInfo = LayerInfo {
+        name: "",
+        kind: Self::KIND,
+        input: <Self::Input as StaticShape>::SIZES,
+        output: <Self::Output as StaticShape>::SIZES,
+        offset: 0,
+        params: Self::PARAMS,
+        multiply_adds: Self::MULTIPLY_ADDS,
+        tensors: Self::TENSORS,
+        layers: Self::LAYERS,
+        fused: false,
+    };
+
     /// Fills the parameters with their initial values. Does nothing unless the layer says otherwise.
     fn reset_parameters<E: Float>(params: &mut [E], rng: &mut Generator) {
         let _ = (params, rng);
@@ -211,21 +225,11 @@ pub struct LayerInfo {
 }
 
 impl LayerInfo {
-    /// The facts of the layer `L`, as if it came first.
+    /// The same under a name.
     #[must_use]
-    pub const fn of<L: Layer>(name: &'static str) -> Self {
-        LayerInfo {
-            name,
-            kind: L::KIND,
-            input: <L::Input as StaticShape>::SIZES,
-            output: <L::Output as StaticShape>::SIZES,
-            offset: 0,
-            params: L::PARAMS,
-            multiply_adds: L::MULTIPLY_ADDS,
-            tensors: L::TENSORS,
-            layers: L::LAYERS,
-            fused: false,
-        }
+    pub const fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
     }
 
     /// The same, computed in one call with the layer before.

@@ -49,7 +49,7 @@ pub trait Model: Layer + Sized {
     /// The element type of the parameters.
     type Elem: Float;
     /// The same network with parameters of another element type.
-    type As<E: Float>: Model<Elem = E, Input = Self::Input, Output = Self::Output>;
+    type As<E: Float>: Model<Elem = E>;
 
     /// The network with this block of parameters, which has [`PARAMS`](Layer::PARAMS) elements.
     #[doc(hidden)]

@@ -8,6 +8,7 @@ mod rows;
 pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
+pub use ops::Inner;
 pub use rows::{Rows, RowsIter};
 
 use crate::backend::Buffer;

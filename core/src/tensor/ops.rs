@@ -84,6 +84,16 @@ impl<S: Shape, E: Float, A: Storage<E>> Neg for &Tensor<S, E, A> {
     }
 }
 
+/// Inner sizes of a matrix product: the columns on the left and the rows on the right.
+#[diagnostic::on_unimplemented(
+    message = "a matrix product needs equal inner sizes, but the left matrix has {Self} columns and the right one {Rows} rows",
+    label = "{Rows} rows where {Self} are needed"
+)]
+pub trait Inner<Rows: Dim>: Dim {}
+
+#[diagnostic::do_not_recommend]
+impl<Rows: Dim, Columns: SameSize<Rows>> Inner<Rows> for Columns {}
+
 impl<M: Dim, K: Dim, E: Float, A: Storage<E>> Tensor<(M, K), E, A> {
     /// The matrix product: [m, k] · [k, n] = [m, n].
     ///
@@ -100,7 +110,7 @@ impl<M: Dim, K: Dim, E: Float, A: Storage<E>> Tensor<(M, K), E, A> {
     /// ```
     pub fn matmul<J: Dim, N: Dim, B: Storage<E>>(&self, other: &Tensor<(J, N), E, B>) -> Result<Tensor<(M, N), E>>
     where
-        K: SameSize<J>,
+        K: Inner<J>,
     {
         let ((m, k), (j, n)) = (self.shape(), other.shape());
         if k.size() != j.size() {

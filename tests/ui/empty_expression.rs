@@ -1,0 +1,5 @@
+use plywood::prelude::*;
+
+fn main() {
+    let _model = sequential![]; //~
+}

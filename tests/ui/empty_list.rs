@@ -1,0 +1,8 @@
+use plywood::prelude::*;
+
+sequential! {
+    /// A network.
+    pub struct Net {} //~
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use plywood::prelude::*;
+
+sequential! {
+    /// A network.
+    pub struct Net<H> { //~
+        Linear(4, H),
+        ReLU,
+    }
+}
+
+fn main() {}

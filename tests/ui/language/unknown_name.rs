@@ -1,0 +1,11 @@
+use plywood::prelude::*;
+
+sequential! {
+    /// A network.
+    pub struct Net {
+        Linear(4, 8),
+        Convolution(3), //~ `Convolution`
+    }
+}
+
+fn main() {}

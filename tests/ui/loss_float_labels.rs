@@ -1,0 +1,16 @@
+use plywood::prelude::*;
+
+sequential! {
+    /// A network.
+    pub struct Net {
+        Linear(16, 7),
+    }
+}
+
+fn main() -> plywood::Result<()> {
+    let model = Net::init(&mut Generator::manual_seed(0));
+    let x: Tensor<Shape![5, 16]> = Tensor::zeros();
+    let labels: Tensor<Shape![5]> = Tensor::zeros();
+    let _step = model.gradients(&x, &labels, &CrossEntropyLoss)?; //~
+    Ok(())
+}

@@ -1,0 +1,10 @@
+use plywood::prelude::*;
+
+sequential! {
+    /// A network.
+    pub struct Net {
+        forward: Linear(4, 8), //~ layer 0
+    }
+}
+
+fn main() {}
