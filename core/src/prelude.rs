@@ -1,5 +1,6 @@
 //! Everything a program needs: `use plywood::prelude::*;`
 
+pub use crate::data::{DataLoader, StandardScaler, TensorDataset};
 pub use crate::dim::{D, Dim, Dyn, StaticDim};
 pub use crate::element::{Element, Float, Label};
 pub use crate::generator::Generator;
