@@ -1,5 +1,7 @@
 //! Everything a program needs: `use plywood::prelude::*;`
 
+#[cfg(feature = "csv")]
+pub use crate::data::Table;
 pub use crate::data::{DataLoader, StandardScaler, TensorDataset};
 pub use crate::dim::{D, Dim, Dyn, StaticDim};
 pub use crate::element::{Element, Float, Label};
