@@ -66,6 +66,28 @@ pub enum Error {
         /// What to do, with its leading punctuation.
         hint: &'static str,
     },
+    /// A row that a data set does not have.
+    #[error("row {row} was asked for (at position {position}), but the data set has {rows} rows, numbered from 0")]
+    Row {
+        /// Where in the list of rows it stands.
+        position: usize,
+        /// The row.
+        row: usize,
+        /// The number of rows.
+        rows: usize,
+    },
+    /// A NaN or an infinity where only numbers help.
+    #[error("{what}: row {row}, column {column} is {value}, which is not a finite number")]
+    NotFinite {
+        /// What was done.
+        what: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
     /// A setting that makes no sense.
     #[error("{what} is {given}, but must be {expected}")]
     Setting {

@@ -1,5 +1,8 @@
 //! Everything a program needs: `use plywood::prelude::*;`
 
+#[cfg(feature = "csv")]
+pub use crate::data::Table;
+pub use crate::data::{DataLoader, StandardScaler, TensorDataset};
 pub use crate::dim::{D, Dim, Dyn, StaticDim};
 pub use crate::element::{Element, Float, Label};
 pub use crate::generator::Generator;
@@ -8,4 +11,5 @@ pub use crate::nn::{Gradients, Layer, Model, Workspace};
 pub use crate::optim::{Adam, Optimizer, SGD};
 pub use crate::shape::{Features, Shape, StaticShape};
 pub use crate::tensor::{Tensor, TensorView};
+pub use crate::train::{ConfusionMatrix, accuracy};
 pub use plywood_macros::{Shape, sequential, tensor};

@@ -142,6 +142,7 @@ impl<'a> Emitter<'a> {
         let mut declared = self.generics.clone();
         declared.params.push(parse_quote!(#elem: ::plywood::Float = f32));
         declared.params.push(parse_quote!(#store = ::plywood::__private::Buffer<#elem>));
+        let position = self.fresh.name("N");
         let single = self.generics_with(&[]);
         let owned = self.generics_with(&[parse_quote!(#elem: ::plywood::Float)]);
         let any = self.generics_with(&[
@@ -210,11 +211,11 @@ impl<'a> Emitter<'a> {
                 #[allow(dead_code)]
                 impl #any #name<#(#own,)* #elem, #store> #where_clause {
                     /// The parameters of the layer at a position, counted from 0 as in PyTorch.
-                    #vis fn at<const N: usize>(&self) -> <Self as ::plywood::nn::At<N>>::View<'_>
+                    #vis fn at<const #position: usize>(&self) -> <Self as ::plywood::nn::At<#position>>::View<'_>
                     where
-                        Self: ::plywood::nn::At<N>,
+                        Self: ::plywood::nn::At<#position>,
                     {
-                        <Self as ::plywood::nn::At<N>>::at(self)
+                        <Self as ::plywood::nn::At<#position>>::at(self)
                     }
 
                     #accessors

@@ -45,6 +45,20 @@ pub(crate) fn argmax<E: Float>(row: &[E]) -> usize {
     best
 }
 
+/// One label for each sample of the batch, each of them a class.
+pub(crate) fn check_labels<N: Dim, L: Label, St: Storage<L>>(
+    batch: usize,
+    classes: usize,
+    labels: &Tensor<(N,), L, St>,
+) -> Result<()> {
+    check_sizes("predictions and labels differ in the size of the batch", &[batch], &labels.sizes())?;
+    let class = |label: &L| label.to_usize().filter(|class| *class < classes);
+    match labels.iter().position(|label| class(label).is_none()) {
+        Some(sample) => Err(Error::Label { sample, label: labels.as_slice()[sample].to_string(), classes }),
+        None => Ok(()),
+    }
+}
+
 /// Each row of `ln softmax` is written where its gradient goes; without one, into a row of its own.
 fn rows<E: Float>(
     z: &[E],
@@ -95,11 +109,7 @@ where
         term: impl FnMut(E),
     ) -> Result<()> {
         let [batch, classes] = y.sizes();
-        check_sizes("predictions and labels differ in the size of the batch", &[batch], &target.sizes())?;
-        let class = |label: &L| label.to_usize().filter(|class| *class < classes);
-        if let Some(sample) = target.iter().position(|label| class(label).is_none()) {
-            return Err(Error::Label { sample, label: target.as_slice()[sample].to_string(), classes });
-        }
+        check_labels(batch, classes, target)?;
         let labels = target.as_slice();
         let one_hot = |i: usize, c: usize| if labels[i].to_usize() == Some(c) { E::one() } else { E::zero() };
         rows(y.as_slice(), classes, scale, dy, one_hot, term);

@@ -10,6 +10,7 @@ mod pointwise;
 
 pub use bce::{BCELoss, BCEWithLogitsLoss};
 pub use cross_entropy::{CrossEntropyLoss, LabelsFor};
+pub(crate) use cross_entropy::{argmax, check_labels};
 pub use mse::MSELoss;
 pub use pointwise::TargetFor;
 

@@ -55,6 +55,11 @@ impl<S: Shape, E: Element> Tensor<S, E> {
         self.shape = shape;
     }
 
+    /// The same memory under another shape of as many elements.
+    pub(crate) fn into_shape<T: Shape>(self, shape: T) -> Tensor<T, E> {
+        Tensor::from_buffer(shape, self.data)
+    }
+
     /// All zeros, of a shape with sizes known only at run time.
     ///
     /// ```

@@ -1,1 +1,5 @@
 //! train
+
+mod metrics;
+
+pub use metrics::{ConfusionMatrix, accuracy};
