@@ -11,13 +11,13 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A slice or vector does not have as many elements as the shape.
-    #[error("{given} elements do not fill a tensor of shape {shape}, which has {expected}")]
+    #[error("{given} elements do not fill {shape}, which has {expected}")]
     Length {
         /// The number of elements given.
         given: usize,
         /// The number of elements of the shape.
         expected: usize,
-        /// The shape.
+        /// What they are to fill: `a tensor of shape [2, 3]`.
         shape: String,
     },
     /// Two tensors do not have the same size where they must.
@@ -109,6 +109,14 @@ pub enum Error {
         given: usize,
         /// The parameters of the first model.
         expected: usize,
+    },
+    /// The loss of a training is no longer a finite number.
+    #[error("the loss became {loss} in epoch {epoch}; a smaller learning rate or scaled inputs may help")]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// The epoch, from 1.
+        epoch: u64,
     },
     /// A table cannot be read as asked.
     #[error("{}: {message}", place(.file, *.line, .column))]

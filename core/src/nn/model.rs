@@ -5,7 +5,7 @@ use super::{Backward, Forward, Layer, StateTensor, Summary, Workspace, summary};
 use crate::backend::Buffer;
 use crate::dim::Dyn;
 use crate::element::Float;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::generator::Generator;
 use crate::loss::Loss;
 use crate::shape::{Features, InputOf};
@@ -67,6 +67,33 @@ pub trait Model: Layer + Sized {
         let mut parameters = Buffer::zeros(Self::PARAMS);
         <Self as Layer>::reset_parameters(parameters.as_mut_slice(), rng);
         Self::from_buffer(parameters)
+    }
+
+    /// A network with these parameters, layer after layer as `LAYERS` says.
+    ///
+    /// # Errors
+    /// If there are not [`PARAMS`](Layer::PARAMS) of them.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// sequential! { struct Logits { Linear(2, 3) } }
+    /// sequential! { struct Probabilities { logits: Logits, Softmax } }
+    ///
+    /// let trained = Logits::init(&mut Generator::manual_seed(0));
+    /// let model = Probabilities::from_parameters(trained.parameters())?;
+    /// assert_eq!(model.logits().at::<0>().weight(), trained.at::<0>().weight());
+    ///
+    /// let wrong = Logits::from_parameters(&[0.0; 8]).unwrap_err();
+    /// assert_eq!(wrong.to_string(), "8 elements do not fill the parameters of Logits, which has 9");
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    fn from_parameters(parameters: &[Self::Elem]) -> Result<Self> {
+        if parameters.len() != Self::PARAMS {
+            let shape = format!("the parameters of {}", Self::KIND);
+            return Err(Error::Length { given: parameters.len(), expected: Self::PARAMS, shape });
+        }
+        Ok(Self::from_buffer(Buffer::copy_of(parameters)))
     }
 
     /// The output for a batch (or for one sample): x [batch, input…] gives y [batch, output…].

@@ -1,6 +1,8 @@
+use super::model::Wanted;
 use super::{Gradients, Layer, Model};
 use crate::backend::Buffer;
-use crate::shape::StaticShape;
+use crate::shape::{InputOf, Shape, StaticShape};
+use crate::tensor::TensorView;
 
 /// The memory of a training step: activations, their gradients, and the parameters' gradients.
 ///
@@ -39,6 +41,12 @@ impl<M: Model> Workspace<M> {
     #[must_use]
     pub fn new() -> Self {
         Workspace { memory: Buffer::default(), gradients: Gradients::zeros() }
+    }
+
+    /// The output of the last forward pass, which was on a batch of this shape.
+    pub(crate) fn output<X: InputOf<M, Wanted<M>>>(&self, input: X) -> TensorView<'_, X::Of<M::Output>, M::Elem> {
+        let (batch, shape) = (input.batch(), input.of::<M::Output>());
+        TensorView::of_slice(shape, &self.memory.as_slice()[batch * <M as Layer>::SAVED..][..shape.numel()])
     }
 
     pub(super) fn parts(&mut self, batch: usize) -> Parts<'_, M> {

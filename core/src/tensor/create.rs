@@ -90,7 +90,7 @@ impl<S: Shape, E: Element> Tensor<S, E> {
             return Err(Error::Length {
                 given: slice.len(),
                 expected: shape.numel(),
-                shape: Sizes(shape.sizes().as_ref()).to_string(),
+                shape: format!("a tensor of shape {}", Sizes(shape.sizes().as_ref())),
             });
         }
         Ok(Self::from_buffer(shape, Buffer::copy_of(slice)))
@@ -252,6 +252,6 @@ pub fn literal<S: StaticShape, E: Element>(numbers: &[E]) -> Tensor<S, E> {
 impl Error {
     fn length(given: usize, pattern: Vec<Option<usize>>) -> Self {
         let expected = pattern.iter().flatten().product();
-        Error::Length { given, expected, shape: Sizes(pattern).to_string() }
+        Error::Length { given, expected, shape: format!("a tensor of shape {}", Sizes(pattern)) }
     }
 }

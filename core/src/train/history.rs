@@ -1,0 +1,70 @@
+use core::fmt::{self, Display};
+
+/// How a network did on a data set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The loss over the whole set.
+    pub loss: f64,
+    /// The share of samples whose class is right, in [0, 1]; `None` for a loss that is not about classes.
+    pub accuracy: Option<f64>,
+}
+
+impl Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss {:.4}", self.loss)?;
+        match self.accuracy {
+            Some(accuracy) => write!(f, ", accuracy {accuracy:.3}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One time through the data.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epoch {
+    /// Its number, from 1, counted over every `fit` of the trainer.
+    pub number: u64,
+    /// How the network did on the training set, each batch measured before it was learned from.
+    pub train: Evaluation,
+    /// How it did on the validation set at the end of the epoch.
+    pub validation: Option<Evaluation>,
+    /// The time it took, in seconds.
+    pub seconds: f64,
+}
+
+impl Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.train)?;
+        match self.validation {
+            Some(validation) => write!(f, " | validation {validation}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Every epoch of a training.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// The epochs, first to last.
+    pub epochs: Vec<Epoch>,
+}
+
+impl History {
+    /// The last epoch, if there is one.
+    #[must_use]
+    pub fn last(&self) -> Option<&Epoch> {
+        self.epochs.last()
+    }
+
+    /// The loss of each epoch on the training set.
+    #[must_use]
+    pub fn losses(&self) -> Vec<f64> {
+        self.epochs.iter().map(|epoch| epoch.train.loss).collect()
+    }
+
+    /// The loss of each epoch on the validation set, of those epochs that had one.
+    #[must_use]
+    pub fn validation_losses(&self) -> Vec<f64> {
+        self.epochs.iter().filter_map(|epoch| Some(epoch.validation?.loss)).collect()
+    }
+}

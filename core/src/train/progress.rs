@@ -1,0 +1,62 @@
+//! What a training shows: a bar on a terminal, a line for every tenth of it elsewhere.
+
+use super::Epoch;
+use std::io::{IsTerminal, Write};
+
+pub(super) enum Progress {
+    Quiet,
+    Lines {
+        /// The number of the first epoch, less one, and how many there are.
+        first: u64,
+        epochs: u64,
+    },
+    #[cfg(feature = "progress")]
+    Bar(indicatif::ProgressBar),
+}
+
+impl Progress {
+    pub(super) fn new(quiet: bool, first: u64, epochs: u64) -> Self {
+        if quiet {
+            return Progress::Quiet;
+        }
+        #[cfg(feature = "progress")]
+        if std::io::stderr().is_terminal() {
+            let bar = indicatif::ProgressBar::new(epochs);
+            let style = "{bar:30} {pos}/{len} epochs, {elapsed} of {duration}  {msg}";
+            if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
+                bar.set_style(style);
+            }
+            return Progress::Bar(bar);
+        }
+        let _ = std::io::stderr().is_terminal();
+        Progress::Lines { first, epochs }
+    }
+
+    pub(super) fn epoch(&self, epoch: &Epoch) {
+        match self {
+            Progress::Quiet => {}
+            Progress::Lines { first, epochs } => {
+                let done = epoch.number - first;
+                let before = done - 1;
+                if done == 1 || done == *epochs || done * 10 / epochs > before * 10 / epochs {
+                    let width = (first + epochs).to_string().len();
+                    let line = format!("epoch {:>width$}/{}: {epoch}\n", epoch.number, first + epochs);
+                    // Nobody may be reading any more; that must not end the training.
+                    let _ = std::io::stderr().write_all(line.as_bytes());
+                }
+            }
+            #[cfg(feature = "progress")]
+            Progress::Bar(bar) => {
+                bar.set_message(epoch.to_string());
+                bar.inc(1);
+            }
+        }
+    }
+
+    pub(super) fn finish(self) {
+        #[cfg(feature = "progress")]
+        if let Progress::Bar(bar) = self {
+            bar.abandon();
+        }
+    }
+}

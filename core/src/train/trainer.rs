@@ -1,0 +1,253 @@
+use super::progress::Progress;
+use super::{Epoch, Evaluation, Fit, History};
+use crate::data::{Batch, DataLoader, TensorDataset};
+use crate::dim::Dyn;
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+use crate::nn::{Layer, Model, Workspace};
+use crate::optim::Optimizer;
+use crate::shape::{Features, InputOf};
+use crate::tensor::{Storage, Tensor};
+use std::time::Instant;
+
+type Input<M> = <M as Layer>::Input;
+/// A batch of any size of the network's inputs, of its outputs, and of targets of shape `Y`.
+type Inputs<M> = <Input<M> as Features>::Batched<Dyn>;
+type Outputs<M> = <Inputs<M> as InputOf<M, Inputs<M>>>::Of<<M as Layer>::Output>;
+type Targets<Y, T> = Tensor<<Y as Features>::Batched<Dyn>, T>;
+
+/// A network with its loss and its optimizer, and the loop that trains it.
+///
+/// The same seeds give the same bits, and two `fit`s of 30 epochs are one of 60: the order of an epoch depends on the
+/// seed and the number of the epoch alone. After the first epoch, training takes no more memory.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// // y = 2x + 1
+/// let x: Tensor<Shape![_, 1]> = Tensor::from_vec((0..20).map(|i| i as f32 / 10.0).collect())?;
+/// let y: Tensor<Shape![_, 1]> = &(&x * 2.0) + 1.0;
+/// let data: TensorDataset<Shape![1], Shape![1], f32, f32> = TensorDataset::new(x, y)?;
+///
+/// let model = sequential![line: Linear(1, 1)].init(&mut Generator::manual_seed(0));
+/// let mut trainer = Trainer::new(model, MSELoss, SGD::new(0.1));
+/// let history = trainer.fit(&data, Fit::epochs(200).batch(5).shuffle(1).quiet())?;
+///
+/// assert!(history.losses()[199] < 1e-6);
+/// assert!((trainer.model().line().bias().as_slice()[0] - 1.0).abs() < 1e-2);
+/// # Ok::<(), plywood::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Trainer<M: Model, L, O> {
+    model: M,
+    loss: L,
+    optimizer: O,
+    workspace: Workspace<M>,
+    epochs: u64,
+}
+
+impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
+    /// A trainer that has seen no data.
+    #[must_use]
+    pub fn new(model: M, loss: L, optimizer: O) -> Self {
+        Trainer { model, loss, optimizer, workspace: Workspace::new(), epochs: 0 }
+    }
+
+    /// The network as trained so far.
+    #[must_use]
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// The network as trained so far.
+    pub fn model_mut(&mut self) -> &mut M {
+        &mut self.model
+    }
+
+    /// The network as trained so far, the trainer given up.
+    #[must_use]
+    pub fn into_model(self) -> M {
+        self.model
+    }
+
+    /// The optimizer, to change its learning rate.
+    pub fn optimizer_mut(&mut self) -> &mut O {
+        &mut self.optimizer
+    }
+
+    /// How many epochs it has trained.
+    #[must_use]
+    pub fn epochs(&self) -> u64 {
+        self.epochs
+    }
+
+    /// One step on one batch; gives the loss before it. Nothing is allocated after the first of the largest batch.
+    ///
+    /// # Errors
+    /// If the loss cannot be computed, or a setting of the optimizer makes no sense. The parameters are as they were.
+    pub fn step<X, B, T>(&mut self, x: &Tensor<X, M::Elem, B>, target: &T) -> Result<M::Elem>
+    where
+        X: InputOf<M, Inputs<M>>,
+        B: Storage<M::Elem>,
+        L: Loss<X::Of<M::Output>, T, M::Elem>,
+    {
+        let (loss, gradients) = self.model.gradients_with(&mut self.workspace, x, target, &self.loss)?;
+        self.optimizer.step(&mut self.model, gradients)?;
+        Ok(loss)
+    }
+
+    /// Trains on a data set. Shows a progress bar on a terminal and plain lines otherwise, on standard error.
+    ///
+    /// # Errors
+    /// If the data set is empty, the batch size is 0, the loss cannot be computed, or it is no longer finite: then the
+    /// parameters are those that gave it.
+    pub fn fit<Y, T>(&mut self, train: &TensorDataset<Input<M>, Y, M::Elem, T>, fit: Fit) -> Result<History>
+    where
+        Y: Features,
+        T: Element,
+        Inputs<M>: InputOf<M, Inputs<M>>,
+        L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
+    {
+        self.run(train, None, fit)
+    }
+
+    /// [`fit`](Trainer::fit) with a look at a second data set, which is not learned from, after each epoch.
+    ///
+    /// # Errors
+    /// As [`fit`](Trainer::fit).
+    pub fn fit_validated<Y, T>(
+        &mut self,
+        train: &TensorDataset<Input<M>, Y, M::Elem, T>,
+        validation: &TensorDataset<Input<M>, Y, M::Elem, T>,
+        fit: Fit,
+    ) -> Result<History>
+    where
+        Y: Features,
+        T: Element,
+        Inputs<M>: InputOf<M, Inputs<M>>,
+        L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
+    {
+        self.run(train, Some(validation), fit)
+    }
+
+    /// The loss on a data set, and the accuracy where the loss is about classes. Nothing is learned.
+    ///
+    /// # Errors
+    /// If the data set is empty or the loss cannot be computed.
+    pub fn evaluate<Y, T>(&mut self, data: &TensorDataset<Input<M>, Y, M::Elem, T>) -> Result<Evaluation>
+    where
+        Y: Features,
+        T: Element,
+        Inputs<M>: InputOf<M, Inputs<M>>,
+        L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
+    {
+        not_empty("the data set of an evaluation", data)?;
+        let y = self.model.forward_with(&mut self.workspace, data.inputs());
+        let loss = self.loss.forward(&y, data.targets())?;
+        let correct = self.loss.correct(y, data.targets());
+        Ok(Evaluation { loss: number(loss), accuracy: correct.map(|correct| correct as f64 / data.len() as f64) })
+    }
+
+    fn run<Y, T>(
+        &mut self,
+        train: &TensorDataset<Input<M>, Y, M::Elem, T>,
+        validation: Option<&TensorDataset<Input<M>, Y, M::Elem, T>>,
+        fit: Fit,
+    ) -> Result<History>
+    where
+        Y: Features,
+        T: Element,
+        Inputs<M>: InputOf<M, Inputs<M>>,
+        L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
+    {
+        not_empty("the training set", train)?;
+        let mut loader = DataLoader::new(train).batch_size(fit.batch)?.drop_last(fit.drop_last);
+        if let Some(seed) = fit.seed {
+            loader = loader.shuffle(seed);
+        }
+        if loader.is_empty() {
+            return Err(Error::Setting {
+                what: "the batch size of a training that drops the last batch",
+                given: fit.batch.to_string(),
+                expected: "no more than the number of samples",
+            });
+        }
+        let mut history = History::default();
+        history.epochs.reserve(usize::try_from(fit.epochs).unwrap_or(0).min(1 << 16));
+        let mut batch = train.gather(&[])?;
+        let mut order = Vec::with_capacity(train.len());
+        let progress = Progress::new(fit.quiet, self.epochs, fit.epochs);
+        let (mut best, mut waited) = (f64::INFINITY, 0);
+        for _ in 0..fit.epochs {
+            let start = Instant::now();
+            let evaluation = self.epoch(train, &loader, &mut batch, &mut order)?;
+            let validation = validation.map(|data| self.evaluate(data)).transpose()?;
+            let epoch =
+                Epoch { number: self.epochs, train: evaluation, validation, seconds: start.elapsed().as_secs_f64() };
+            progress.epoch(&epoch);
+            history.epochs.push(epoch);
+            let loss = validation.unwrap_or(evaluation).loss;
+            if loss < best {
+                (best, waited) = (loss, 0);
+            } else {
+                waited += 1;
+            }
+            if fit.patience.is_some_and(|patience| waited >= patience) {
+                break;
+            }
+        }
+        progress.finish();
+        Ok(history)
+    }
+
+    fn epoch<Y, T>(
+        &mut self,
+        train: &TensorDataset<Input<M>, Y, M::Elem, T>,
+        loader: &DataLoader<'_, Input<M>, Y, M::Elem, T>,
+        (x, target): &mut Batch<Input<M>, Y, M::Elem, T>,
+        order: &mut Vec<usize>,
+    ) -> Result<Evaluation>
+    where
+        Y: Features,
+        T: Element,
+        Inputs<M>: InputOf<M, Inputs<M>>,
+        L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
+    {
+        loader.order_into(self.epochs, order);
+        let (mut sum, mut weight, mut seen, mut correct) = (0.0, 0.0, 0, None);
+        for rows in loader.chunks(order) {
+            train.gather_into(rows, x, target)?;
+            let loss = number(self.step(x, target)?);
+            if !loss.is_finite() {
+                return Err(Error::Diverged { loss, epoch: self.epochs + 1 });
+            }
+            // A mean is over the samples of its batch, of which the last may have fewer.
+            let samples = if L::MEAN { rows.len() as f64 } else { 1.0 };
+            sum += loss * samples;
+            weight += samples;
+            seen += rows.len();
+            let y = self.workspace.output::<Inputs<M>>(x.shape());
+            correct = self.loss.correct(y, target).map(|right| right + correct.unwrap_or(0));
+        }
+        self.epochs += 1;
+        Ok(Evaluation {
+            loss: if L::MEAN { sum / weight } else { sum },
+            accuracy: correct.map(|correct| correct as f64 / seen as f64),
+        })
+    }
+}
+
+fn number<E: Element>(value: E) -> f64 {
+    value.to_f64().unwrap_or(f64::NAN)
+}
+
+fn not_empty<X: Features, Y: Features, E: Element, T: Element>(
+    what: &'static str,
+    data: &TensorDataset<X, Y, E, T>,
+) -> Result<()> {
+    if data.is_empty() {
+        return Err(Error::Setting { what, given: "empty".to_owned(), expected: "one sample or more" });
+    }
+    Ok(())
+}
