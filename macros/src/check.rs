@@ -158,7 +158,7 @@ pub(crate) fn check(network: Network, mistakes: &mut Mistakes) -> Option<Plan> {
         at = Some(Flow { shape: given, from: place });
         let mut planned = planned;
         let fusable = layers.iter().rev().find(|before| !before.skipped);
-        if !fusable.is_some_and(|before| before.text.starts_with("Linear") && before.fused.is_none()) {
+        if !fusable.is_some_and(|before| before.text == "Linear" && before.fused.is_none()) {
             planned.fused = None;
         }
         last_span = layer.span();

@@ -140,11 +140,11 @@ fn network(
             #[allow(dead_code)]
             impl #any_impl #name<#(#own,)* #elem, #store> #where_clause {
                 #[doc = #at_doc]
-                #vis fn at<const N: usize>(&self) -> <Self as ::plywood::nn::At<N>>::View<'_>
+                #vis fn at<const POSITION: usize>(&self) -> <Self as ::plywood::nn::At<POSITION>>::View<'_>
                 where
-                    Self: ::plywood::nn::At<N>,
+                    Self: ::plywood::nn::At<POSITION>,
                 {
-                    <Self as ::plywood::nn::At<N>>::at(self)
+                    <Self as ::plywood::nn::At<POSITION>>::at(self)
                 }
 
                 #accessors
