@@ -34,8 +34,9 @@ pub struct LogSoftmax<S>(PhantomData<S>);
 pub(crate) fn log_softmax<E: Float>(x: &[E], y: &mut [E]) {
     let max = x.iter().copied().fold(E::neg_infinity(), E::max);
     let sum: E = x.iter().map(|x| (*x - max).exp()).sum();
-    let shift = max + sum.ln();
-    y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - shift);
+    // The maximum goes first: next to a large one, the logarithm would lose its digits.
+    let log = sum.ln();
+    y.iter_mut().zip(x).for_each(|(y, x)| *y = (*x - max) - log);
 }
 
 fn softmax<E: Float>(x: &[E], y: &mut [E]) {
