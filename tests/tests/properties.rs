@@ -1,7 +1,7 @@
 //! Shapes that are types, against shapes that are lists of numbers.
 
 use plywood::Error;
-use plywood::dim::ToDim;
+use plywood::dim::{SameSize, ToDim};
 use plywood::prelude::*;
 use plywood::tensor::FromNumel;
 use proptest::prelude::*;
@@ -297,10 +297,7 @@ fn shapes_change_type_where_the_sizes_agree() {
 }
 
 /// A product exists exactly when the inner sizes agree, and is the sum over them.
-fn product<M: Dim, K: Dim, J: Dim, N: Dim>(m: M, k: K, j: J, n: N) -> Result<(), TestCaseError>
-where
-    K: plywood::dim::SameSize<J>,
-{
+fn product<M: Dim, K: SameSize<J>, J: Dim, N: Dim>(m: M, k: K, j: J, n: N) -> Result<(), TestCaseError> {
     let mut rng = Generator::manual_seed(9);
     let a: Tensor<(M, K), f64> = Tensor::randn_of((m, k), &mut rng);
     let b: Tensor<(J, N), f64> = Tensor::randn_of((j, n), &mut rng);
