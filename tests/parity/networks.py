@@ -130,6 +130,10 @@ CASES = {
         net(nn.Linear(33, 65), nn.ReLU(), nn.Linear(65, 33), nn.GELU(), ("out", nn.Linear(33, 17))),
         (17, 33), chances(17, 17), nn.BCEWithLogitsLoss(reduction="sum"), adam(1e-3),
     ),
+    "hourglass": (
+        net(nn.Linear(13, 3), nn.GELU(), nn.Linear(3, 33), nn.Tanh(), nn.Linear(33, 5), nn.ELU(), nn.Linear(5, 17)),
+        (7, 13), classes(17, 7), nn.CrossEntropyLoss(), sgd(0.1, momentum=0.8, dampening=0.1, weight_decay=0.02),
+    ),
 }
 
 

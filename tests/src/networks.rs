@@ -204,6 +204,19 @@ sequential! {
     }
 }
 
+sequential! {
+    /// Thin and thick by turns: the gradients between layers need two slots of different size.
+    pub struct Hourglass {
+        Linear(13, 3),
+        GELU,
+        Linear(3, 33),
+        Tanh,
+        Linear(33, 5),
+        ELU,
+        Linear(5, 17),
+    }
+}
+
 /// Calls `$each!(name, Network, [input sizes] => [output sizes])` for every network.
 #[macro_export]
 macro_rules! each_network {
@@ -222,5 +235,6 @@ macro_rules! each_network {
         $each!(sandwich, $crate::networks::Sandwich, [7] => [7]);
         $each!(scaled, $crate::networks::Scaled, [7] => [3]);
         $each!(wide, $crate::networks::Wide, [33] => [17]);
+        $each!(hourglass, $crate::networks::Hourglass, [13] => [17]);
     };
 }

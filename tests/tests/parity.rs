@@ -96,6 +96,8 @@ parity!(attention: Attention, Shape![3, 5], Shape![3, 3];
 parity!(sandwich: Sandwich, Shape![5, 7], Shape![5, 7]; MSELoss, Adam::new(0.01).betas(0.5, 0.9));
 parity!(scaled: Scaled, Shape![5, 7], Shape![5], i64; CrossEntropyLoss.sum(), SGD::new(0.05));
 parity!(wide: Wide, Shape![17, 33], Shape![17, 17]; BCEWithLogitsLoss.sum(), Adam::new(1e-3));
+parity!(hourglass: Hourglass, Shape![_, 13], Shape![7], i64;
+    CrossEntropyLoss, SGD::new(0.1).momentum(0.8).dampening(0.1).weight_decay(0.02));
 
 /// One layer by itself: output and gradients; `params` are the fixture's tensors in the layer's order.
 fn layer<L: Layer, E: Float>(name: &str, params: &[&str], floor: impl Fn(&[f64]) -> f64, tolerance: f64) {
