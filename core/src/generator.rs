@@ -132,7 +132,10 @@ mod tests {
         let uniform: Vec<f64> = (0..n).map(|_| rng.uniform()).collect();
         let normal: Vec<f64> = (0..n).map(|_| rng.normal()).collect();
         let mean = |v: &[f64]| v.iter().sum::<f64>() / f64::from(n);
-        let var = |v: &[f64]| v.iter().map(|x| (x - mean(v)).powi(2)).sum::<f64>() / f64::from(n);
+        let var = |v: &[f64]| {
+            let mean = mean(v);
+            v.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / f64::from(n)
+        };
         assert!((mean(&uniform) - 0.5).abs() < 0.005 && (var(&uniform) - 1.0 / 12.0).abs() < 0.002);
         assert!(mean(&normal).abs() < 0.015 && (var(&normal) - 1.0).abs() < 0.02);
         assert!(uniform.iter().all(|u| (0.0..1.0).contains(u)));

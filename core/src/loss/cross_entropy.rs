@@ -2,7 +2,7 @@ use super::{Loss, Result, check_sizes};
 use crate::dim::{Dim, SameSize};
 use crate::element::{Float, Label};
 use crate::error::Error;
-use crate::nn::log_softmax;
+use crate::nn::log_sum_exp;
 use crate::tensor::{Storage, Tensor, TensorView};
 
 /// Cross-entropy of logits: the mean over the batch of −Σ tᶜ · ln softmax(z)ᶜ, as `torch.nn.CrossEntropyLoss`.
@@ -59,7 +59,7 @@ pub(crate) fn check_labels<N: Dim, L: Label, St: Storage<L>>(
     }
 }
 
-/// Each row of `ln softmax` is written where its gradient goes; without one, into a row of its own.
+/// The term of each row, and its gradient where there is a place for it.
 fn rows<E: Float>(
     z: &[E],
     classes: usize,
@@ -68,24 +68,23 @@ fn rows<E: Float>(
     target: impl Fn(usize, usize) -> E,
     mut term: impl FnMut(E),
 ) {
-    let mut alone = vec![E::zero(); if dy.is_some() { 0 } else { classes }];
     for (i, z) in z.chunks_exact(classes.max(1)).enumerate() {
-        let logs = match dy.as_deref_mut() {
-            Some(dy) => &mut dy[i * classes..][..classes],
-            None => &mut alone[..],
-        };
-        log_softmax(z, logs);
+        let (max, log) = log_sum_exp(z);
         let (mut loss, mut total) = (E::zero(), E::zero());
-        for (c, log) in logs.iter().enumerate() {
+        for (c, z) in z.iter().enumerate() {
             let t = target(i, c);
             total += t;
             // A class of probability 0 costs nothing, even where its logarithm is −∞.
             if t != E::zero() {
-                loss -= t * *log;
+                loss -= t * (*z - max - log);
             }
         }
         term(loss);
-        logs.iter_mut().enumerate().for_each(|(c, log)| *log = scale * (log.exp() * total - target(i, c)));
+        if let Some(dy) = dy.as_deref_mut() {
+            for (c, (dy, z)) in dy[i * classes..][..classes].iter_mut().zip(z).enumerate() {
+                *dy = scale * ((*z - max - log).exp() * total - target(i, c));
+            }
+        }
     }
 }
 

@@ -30,12 +30,12 @@ pub struct Softmax<S>(PhantomData<S>);
 #[derive(Debug)]
 pub struct LogSoftmax<S>(PhantomData<S>);
 
-/// Writes x − ln Σ eˣ of one row.
-pub(crate) fn log_softmax<E: Float>(x: &[E], y: &mut [E]) {
+/// max x and ln Σ e^(x − max x) of one row: x − ln Σ eˣ is x − max − log, in this order, as next to a large maximum the
+/// logarithm would lose its digits.
+pub(crate) fn log_sum_exp<E: Float>(x: &[E]) -> (E, E) {
     let max = x.iter().copied().fold(E::neg_infinity(), E::max);
     let sum: E = x.iter().map(|x| (*x - max).exp()).sum();
-    let shift = max + sum.ln();
-    y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - shift);
+    (max, sum.ln())
 }
 
 fn softmax<E: Float>(x: &[E], y: &mut [E]) {
@@ -79,7 +79,8 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
 
     fn forward<E: Float>(pass: Forward<'_, E>) {
         for (x, y) in pass.x.chunks_exact(S::Last::SIZE).zip(pass.y.chunks_exact_mut(S::Last::SIZE)) {
-            log_softmax(x, y);
+            let (max, log) = log_sum_exp(x);
+            y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - max - log);
         }
     }
 

@@ -1,0 +1,211 @@
+//! A training step allocates nothing after the first.
+//!
+//! Except inside the `gemm` crate, whose blocked product takes its packing memory anew in every call (gemm-common 0.19,
+//! `gemm.rs`). So what the products of a step take by themselves is measured first, and the step may take that and no
+//! more: nothing at all where every product is small.
+
+#![allow(unsafe_code, reason = "an allocator that counts is an `unsafe impl` by definition")]
+
+use core::cell::Cell;
+use plywood::backend::cpu::{Gemm, Matrix};
+use plywood::loss::Loss;
+use plywood::nn::LayerInfo;
+use plywood::prelude::*;
+use plywood_tests::each_network;
+use std::alloc::{GlobalAlloc, Layout, System};
+
+struct Counting;
+
+thread_local! {
+    /// Of this thread alone: the other tests allocate at the same time.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that is ending has no counter any more.
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `f` takes memory.
+fn allocations<T>(f: impl FnOnce() -> T) -> usize {
+    let before = ALLOCATIONS.get();
+    let result = f();
+    let after = ALLOCATIONS.get();
+    drop(result);
+    after - before
+}
+
+/// How often the matrix products of a network's layers take memory, forward and, for training, backward. The first
+/// layer that computes needs no gradient of its input.
+fn products<E: Float + Gemm>(layers: &[LayerInfo], batch: usize, training: bool, mut first: bool) -> usize {
+    let mut taken = 0;
+    for layer in layers {
+        if layer.kind == "Linear" {
+            let ([.., inputs], [.., outputs]) = (layer.input, layer.output) else { continue };
+            let (inputs, outputs) = (*inputs, *outputs);
+            let rows = batch * layer.input.iter().product::<usize>() / inputs;
+            let [mut x, mut w, mut y] = [rows * inputs, outputs * inputs, rows * outputs].map(|n| vec![E::zero(); n]);
+            taken += allocations(|| {
+                E::gemm(&mut y, Matrix::new(&x, inputs), Matrix::transposed(&w, inputs), (rows, inputs, outputs));
+            });
+            if training {
+                taken += allocations(|| {
+                    E::gemm(&mut w, Matrix::transposed(&y, outputs), Matrix::new(&x, inputs), (outputs, rows, inputs));
+                });
+            }
+            if training && !first {
+                taken += allocations(|| {
+                    E::gemm(&mut x, Matrix::new(&y, outputs), Matrix::new(&w, inputs), (rows, outputs, inputs));
+                });
+            }
+        }
+        taken += products::<E>(layer.layers, batch, training, first);
+        first = first && matches!(layer.kind, "Flatten" | "Identity");
+    }
+    taken
+}
+
+/// A counter that never counts would let every test here pass.
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| 1 + 1), 0);
+    assert_eq!(allocations(|| vec![0u8; 100]), 1);
+    assert_eq!(allocations(Tensor::<Shape![3]>::zeros), 1);
+}
+
+/// Steps with each optimizer: the first takes its memory, the others none, on a smaller batch neither.
+macro_rules! steps {
+    ($what:expr, $Net:ty, $E:ty, [$($input:tt),*], $target:ident, $loss:expr) => {{
+        let mut rng = Generator::manual_seed(0);
+        let x: Tensor<Shape![_, $($input),*], $E> = Tensor::randn_of((Dyn(5), $(<D<$input>>::default()),*), &mut rng);
+        let fewer: Tensor<Shape![_, $($input),*], $E> = Tensor::randn_of((Dyn(2), $(<D<$input>>::default()),*), &mut rng);
+        let (target, target_of_fewer) = ($target(5), $target(2));
+        let (mut sgd, mut adam) = (SGD::<$E>::new(0.01).momentum(0.9), Adam::<$E>::new(0.01));
+        let mut model = <<$Net as Model>::As<$E> as Model>::init(&mut rng);
+        let mut workspace = Workspace::new();
+        let mut step = |x: &Tensor<_, $E>, target: &Tensor<_, _>| {
+            let (_, gradients) = model.gradients_with(&mut workspace, x, target, &$loss).unwrap();
+            sgd.step(&mut model, gradients).unwrap();
+            adam.step(&mut model, gradients).unwrap();
+        };
+        let first = allocations(|| step(&x, &target));
+        assert!(first > 0, "{}: the first step takes the memory of all", $what);
+        let [of_five, of_two] = [5, 2].map(|batch| products::<$E>(<$Net as Layer>::LAYERS, batch, true, true));
+        println!("{}: {of_five} in the products", $what);
+        for i in 1..4 {
+            assert_eq!(allocations(|| step(&x, &target)), of_five, "{}: step {i} takes memory", $what);
+        }
+        let smaller = allocations(|| step(&fewer, &target_of_fewer));
+        assert_eq!(smaller, of_two, "{}: a smaller batch after a larger one takes memory", $what);
+        let again = allocations(|| step(&x, &target));
+        assert_eq!(again, of_five, "{}: the larger batch takes memory again", $what);
+    }};
+}
+
+fn drawn<S: StaticShape, T: Shape, E: Float>(shape: T) -> Tensor<T, E> {
+    Tensor::rand_of(shape, &mut Generator::manual_seed(S::RANK as u64))
+}
+
+macro_rules! each_step {
+    ($name:ident, $Net:ty, [$($input:tt),*] => [$($output:tt),*]) => {{
+        fn target<E: Float>(batch: usize) -> Tensor<Shape![_, $($output),*], E> {
+            drawn::<Shape![$($output),*], _, E>((Dyn(batch), $(<D<$output>>::default()),*))
+        }
+        steps!(concat!(stringify!($name), " in f32"), $Net, f32, [$($input),*], target, MSELoss);
+        steps!(concat!(stringify!($name), " in f64"), $Net, f64, [$($input),*], target, MSELoss);
+    }};
+}
+
+#[test]
+fn steps_of_every_network() {
+    each_network!(each_step);
+}
+
+#[test]
+fn steps_with_every_loss() {
+    use plywood_tests::networks::{Chance, Zoo};
+    fn labels(batch: usize) -> Tensor<Shape![_], i64> {
+        Tensor::from_vec((0..batch as i64).collect()).unwrap()
+    }
+    fn shares(batch: usize) -> Tensor<Shape![_, 7]> {
+        drawn::<(), _, _>((Dyn(batch), D))
+    }
+    fn chance(batch: usize) -> Tensor<Shape![_, 1]> {
+        drawn::<(), _, _>((Dyn(batch), D))
+    }
+    steps!("CrossEntropyLoss with labels", Zoo, f32, [16], labels, CrossEntropyLoss);
+    steps!("CrossEntropyLoss with probabilities", Zoo, f32, [16], shares, CrossEntropyLoss);
+    steps!("CrossEntropyLoss.sum()", Zoo, f32, [16], labels, CrossEntropyLoss.sum());
+    steps!("BCEWithLogitsLoss", Zoo, f32, [16], shares, BCEWithLogitsLoss);
+    steps!("BCEWithLogitsLoss.sum()", Zoo, f32, [16], shares, BCEWithLogitsLoss.sum());
+    steps!("MSELoss.sum()", Zoo, f32, [16], shares, MSELoss.sum());
+    steps!("BCELoss", Chance, f32, [6], chance, BCELoss);
+    steps!("BCELoss.sum()", Chance, f32, [6], chance, BCELoss.sum());
+}
+
+#[test]
+fn forward_of_every_network() {
+    macro_rules! forward {
+        ($name:ident, $Net:ty, [$($input:tt),*] => [$($output:tt),*]) => {{
+            let mut rng = Generator::manual_seed(0);
+            let model = <$Net as Model>::init(&mut rng);
+            let x: Tensor<Shape![5, $($input),*]> = Tensor::randn(&mut rng);
+            let one: Tensor<Shape![$($input),*]> = Tensor::randn(&mut rng);
+            let mut workspace = Workspace::new();
+            model.forward_with(&mut workspace, &x);
+            let name = stringify!($name);
+            let [of_five, of_one] = [5, 1].map(|batch| products::<f32>(<$Net as Layer>::LAYERS, batch, false, true));
+            for _ in 0..3 {
+                let again = allocations(|| model.forward_with(&mut workspace, &x).as_slice()[0]);
+                assert_eq!(again, of_five, "{name}: forward in a workspace takes memory");
+                let one = allocations(|| model.forward_with(&mut workspace, &one).as_slice()[0]);
+                assert_eq!(one, of_one, "{name}: a single sample after a batch takes memory");
+            }
+        }};
+    }
+    each_network!(forward);
+}
+
+/// The loss alone, as for validation: the value of a batch needs no memory either.
+#[test]
+fn losses_alone() {
+    fn check<Y: Shape, T, L: Loss<Y, T, f32>>(what: &str, loss: &L, y: &Tensor<Y>, target: &T) {
+        assert_eq!(allocations(|| loss.forward(y, target)), 0, "{what} takes memory");
+    }
+    let y: Tensor<Shape![5, 7]> = Tensor::rand(&mut Generator::manual_seed(0));
+    let labels: Tensor<Shape![5], i64> = tensor![0, 1, 2, 3, 4];
+    check("MSELoss", &MSELoss, &y, &y);
+    check("BCELoss", &BCELoss, &y, &y);
+    check("BCEWithLogitsLoss", &BCEWithLogitsLoss, &y, &y);
+    check("CrossEntropyLoss with labels", &CrossEntropyLoss, &y, &labels);
+    check("CrossEntropyLoss with probabilities", &CrossEntropyLoss, &y, &y);
+}
