@@ -21,7 +21,7 @@ use typenum::{Prod, Quot, Sum, U0, U1, U1000, UInt, UTerm, Unsigned};
 
 /// A size known at compile time, in thousands: `D<784>` is 784, `D<50, 257>` is 50,257.
 ///
-/// Write it through [`Shape!`](crate::Shape), which turns any literal or constant up to 10⁹ into the right `D`;
+/// Write it through [`Shape!`](macro@crate::Shape), which turns any literal or constant up to 10⁹ into the right `D`;
 /// a number of `D` above 999 is not a size and does not compile.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct D<const A: usize, const B: usize = 1000, const C: usize = 1000>;
@@ -129,7 +129,7 @@ impl LimbValue for Limb<1000> {
 type First<const A: usize> = <Limb<A> as LimbValue>::First;
 type Step<Before, const N: usize> = Sum<Prod<Before, <Limb<N> as LimbValue>::Scale>, <Limb<N> as LimbValue>::Num>;
 
-/// One limb of `D` out of a whole size; const-evaluated by what [`Shape!`](crate::Shape) and
+/// One limb of `D` out of a whole size; const-evaluated by what [`Shape!`](macro@crate::Shape) and
 /// [`sequential!`](crate::sequential) write for a named constant.
 #[doc(hidden)]
 #[must_use]
@@ -243,7 +243,7 @@ impl Debug for Dyn {
 /// The size of a typenum number: the way back from [`StaticDim::Num`].
 ///
 /// It divides at compile time, so it is for what is computed on types; for a number you can write down,
-/// [`Shape!`](crate::Shape) is cheaper.
+/// [`Shape!`](macro@crate::Shape) is cheaper.
 ///
 /// ```
 /// use plywood::{D, dim::DimOf, StaticDim};

@@ -29,7 +29,7 @@
 //! # Ok::<(), plywood::Error>(())
 //! ```
 //!
-//! Sizes live in [`dim`] and [`shape`], tensors in [`tensor`], layers in [`nn`], then [`loss`], [`optim`], [`data`],
+//! Sizes live in [`dim`] and [`shape`], tensors in [`mod@tensor`], layers in [`nn`], then [`loss`], [`optim`], [`data`],
 //! [`train`] and [`io`].
 
 #![deny(missing_docs)]

@@ -380,7 +380,8 @@ impl Checker<'_> {
             skipped: false,
         };
         match kind {
-            Kind::Linear { input, output, bias } => {
+            Kind::Linear { sizes, bias } => {
+                let [input, output] = *sizes;
                 let output = self.dim(&output, place, |checker, span| {
                     checker
                         .mistakes
@@ -424,11 +425,10 @@ impl Checker<'_> {
                     shape,
                 ))
             }
-            Kind::Softmax | Kind::LogSoftmax => {
+            Kind::Softmax { name, dim } => {
                 let shape = self.known_input(at, layer, place)?;
-                let ty = shape.ty();
-                let name =
-                    Ident::new(if matches!(kind, Kind::Softmax) { "Softmax" } else { "LogSoftmax" }, layer.span());
+                self.last_dim(dim, &shape, place);
+                let (name, ty) = (Ident::new(name, layer.span()), shape.ty());
                 Some((planned(quote!(::plywood::nn::#name<#ty>)), shape.clone(), shape))
             }
             Kind::Identity => {
@@ -460,6 +460,20 @@ impl Checker<'_> {
                 Some((Planned { params: true, outside: true, ..planned(ty) }, input, output))
             }
             Kind::Broken => None,
+        }
+    }
+
+    /// A softmax goes over the last dimension: −1 or, counted from the batch, the rank of the sample.
+    fn last_dim(&mut self, dim: Option<Expr>, shape: &Shape, place: &str) {
+        let Some(dim) = dim else { return };
+        let last = match shape {
+            Shape::Known(dims) => format!("-1 or {}", dims.len()),
+            _ => "-1".to_owned(),
+        };
+        let given = text_of(&dim);
+        if !last.split(" or ").any(|last| last == given) {
+            let message = format!("{place}: `dim` is the last dimension, {last}, but this is {given}");
+            self.mistakes.add(dim.span(), message);
         }
     }
 

@@ -170,6 +170,7 @@ impl<'a> Emitter<'a> {
                 layers: ::core::marker::PhantomData<(#elem, #(#own,)*)>,
             }
 
+            #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code)]
             const _: () = {
                 #(#aliases)*
 
@@ -194,7 +195,6 @@ impl<'a> Emitter<'a> {
                     }
                 }
 
-                #[allow(dead_code)]
                 impl #single #name<#(#own),*> #where_clause {
                     /// The number of parameters.
                     #vis const PARAMS: usize = <Self as ::plywood::nn::Layer>::PARAMS;
@@ -208,7 +208,6 @@ impl<'a> Emitter<'a> {
                     }
                 }
 
-                #[allow(dead_code)]
                 impl #any #name<#(#own,)* #elem, #store> #where_clause {
                     /// The parameters of the layer at a position, counted from 0 as in PyTorch.
                     #vis fn at<const #position: usize>(&self) -> <Self as ::plywood::nn::At<#position>>::View<'_>
@@ -429,7 +428,6 @@ impl<'a> Emitter<'a> {
                 }
                 #[diagnostic::do_not_recommend]
                 impl<#same> #fits<#same> for #same {}
-                #[allow(dead_code)]
                 fn fits #generics () #where_clause {
                     #ok
                 }

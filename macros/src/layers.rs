@@ -70,14 +70,16 @@ impl Signature {
 pub(crate) enum Kind {
     /// The expressions of both sizes.
     Linear {
-        input: Expr,
-        output: Expr,
+        sizes: Box<[Expr; 2]>,
         bias: bool,
     },
     /// The type of the activation.
     Activation(TokenStream),
-    Softmax,
-    LogSoftmax,
+    /// `Softmax` or `LogSoftmax`, over this dimension of the batch.
+    Softmax {
+        name: &'static str,
+        dim: Option<Expr>,
+    },
     Flatten,
     Identity,
     /// A type in scope, with what stands in its parentheses.
@@ -146,7 +148,7 @@ fn known(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mista
         "Linear" => {
             let bias = read.bool("bias", true);
             match (read.args.remove("in_features"), read.args.remove("out_features")) {
-                (Some(input), Some(output)) => Kind::Linear { input, output, bias },
+                (Some(input), Some(output)) => Kind::Linear { sizes: Box::new([input, output]), bias },
                 _ => Kind::Broken,
             }
         }
@@ -170,10 +172,7 @@ fn known(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mista
             1 => Kind::Activation(quote!(::plywood::nn::GELUTanh)),
             _ => Kind::Activation(quote!(::plywood::nn::GELU)),
         },
-        "Softmax" | "LogSoftmax" => {
-            read.last_dim();
-            if signature.name == "Softmax" { Kind::Softmax } else { Kind::LogSoftmax }
-        }
+        "Softmax" | "LogSoftmax" => Kind::Softmax { name: signature.name, dim: read.args.remove("dim") },
         "Flatten" => Kind::Flatten,
         _ => Kind::Identity,
     }
@@ -286,14 +285,6 @@ impl Reader<'_> {
             self.wrong(expr.span(), key, &expected.join(" or "), &expr);
             0
         })
-    }
-
-    fn last_dim(&mut self) {
-        if let Some(expr) = self.args.remove("dim") {
-            if text_of(&expr) != "-1" && text_of(&expr) != "1" {
-                self.wrong(expr.span(), "dim", "-1, the last dimension", &expr);
-            }
-        }
     }
 }
 

@@ -7,8 +7,8 @@ use crate::tensor::{Storage, Tensor, TensorView};
 
 /// Cross-entropy of logits: the mean over the batch of −Σ tᶜ · ln softmax(z)ᶜ, as `torch.nn.CrossEntropyLoss`.
 ///
-/// Predictions are logits [batch, classes], without a `Softmax` before. Targets are class indices, an integer tensor
-/// [batch], or probabilities [batch, classes] of the logits' type. Exact for logits of any size.
+/// Predictions are logits `[batch, classes]`, without a `Softmax` before. Targets are class indices, an integer tensor
+/// `[batch]`, or probabilities `[batch, classes]` of the logits' type. Exact for logits of any size.
 ///
 /// ```
 /// use plywood::prelude::*;

@@ -14,7 +14,7 @@ use core::marker::PhantomData;
 ///
 /// In [`sequential!`](crate::sequential): `Linear(in_features, out_features, bias = true)`.
 ///
-/// Shapes: `x` [batch, `Lead…`, in], `weight` [out, in], `bias` [out], `y` [batch, `Lead…`, out].
+/// Shapes: `x: [batch, …, in]`, `weight: [out, in]`, `bias: [out]`, `y: [batch, …, out]`, where … is `Lead`.
 /// `weight` and `bias` begin evenly distributed in ±1/√in.
 ///
 /// ```
@@ -40,7 +40,7 @@ pub struct LinearView<'a, I, O, const BIAS: bool, E> {
 }
 
 impl<'a, I: StaticDim, O: StaticDim, const BIAS: bool, E: Float> LinearView<'a, I, O, BIAS, E> {
-    /// The weight, [out, in].
+    /// The weight, `[out, in]`.
     #[must_use]
     pub fn weight(&self) -> TensorView<'a, (O, I), E> {
         TensorView::of_slice(Default::default(), &self.params[..O::SIZE * I::SIZE])
@@ -48,7 +48,7 @@ impl<'a, I: StaticDim, O: StaticDim, const BIAS: bool, E: Float> LinearView<'a, 
 }
 
 impl<'a, I: StaticDim, O: StaticDim, E: Float> LinearView<'a, I, O, true, E> {
-    /// The bias, [out].
+    /// The bias, `[out]`.
     #[must_use]
     pub fn bias(&self) -> TensorView<'a, (O,), E> {
         TensorView::of_slice(Default::default(), &self.params[O::SIZE * I::SIZE..])

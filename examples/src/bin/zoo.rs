@@ -31,9 +31,12 @@ const TRAITS: [&str; 16] = [
     "venomous", "fins", "legs", "tail", "domestic", "catsize",
 ];
 
-/// The animals: traits [101, 16], class labels [101], and what the numbers stand for.
+type Animals = TensorDataset<Shape![16]>;
+type ZooTrainer = Trainer<ZooNet, CrossEntropyLoss, Adam>;
+
+/// The animals: traits `[101, 16]`, class labels `[101]`, and what the numbers stand for.
 struct Zoo {
-    animals: TensorDataset<Shape![16]>,
+    animals: Animals,
     names: Vec<String>,
     classes: Vec<String>,
 }
@@ -50,11 +53,7 @@ fn read() -> plywood::Result<Zoo> {
 }
 
 /// A trained network and the animals it has not seen, scaled as those it has.
-fn train(
-    zoo: &Zoo,
-    seed: u64,
-    fit: Fit,
-) -> plywood::Result<(Trainer<ZooNet, CrossEntropyLoss, Adam>, TensorDataset<Shape![16]>)> {
+fn train(zoo: &Zoo, seed: u64, fit: Fit) -> plywood::Result<(ZooTrainer, Animals)> {
     let mut rng = Generator::manual_seed(seed);
     let (train, test) = zoo.animals.stratified_split(0.7, &mut rng)?;
     let scaler = StandardScaler::fit(train.inputs())?;

@@ -2,7 +2,7 @@ use super::Matrix;
 use crate::element::Float;
 use crate::nn::Activation;
 
-/// `y = A(x · wᵀ + b)`: `x` [rows, in], `w` [out, in], `b` [out], `y` [rows, out].
+/// `y = A(x · wᵀ + b)`: `x: [rows, in]`, `w: [out, in]`, `b: [out]`, `y: [rows, out]`.
 ///
 /// `pre` keeps `x · wᵀ + b` where the activation's derivative needs it (see [`Activation::FROM_OUTPUT`]); otherwise it
 /// is empty.
