@@ -19,3 +19,8 @@ pub fn samples<S: StaticShape, E: Float>(batch: usize, rng: &mut Generator) -> V
 pub fn bits<E: Element>(numbers: &[E]) -> Vec<u64> {
     numbers.iter().map(|x| x.to_f64().map_or(0, f64::to_bits)).collect()
 }
+
+/// The programs in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

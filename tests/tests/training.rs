@@ -1,0 +1,126 @@
+//! The trainer: the same seeds give the same bits, a training in parts is the training in one, and bad input is an error.
+
+use plywood::nn::Model;
+use plywood::prelude::*;
+use plywood::train::History;
+
+sequential! {
+    #[derive(Clone, Debug, PartialEq)]
+    struct Net {
+        Linear(3, 8),
+        Tanh,
+        Linear(8, 2),
+    }
+}
+
+type Data = TensorDataset<Shape![3]>;
+
+/// Points on either side of a plane, 50 of them: no multiple of the batch.
+fn data() -> Data {
+    let mut rng = Generator::manual_seed(5);
+    let x: Tensor<Shape![50, 3]> = Tensor::randn(&mut rng);
+    let labels: Vec<i64> = x.rows().map(|row| i64::from(row.iter().sum::<f32>() > 0.0)).collect();
+    TensorDataset::new(x, Tensor::<Shape![_], i64>::from_vec(labels).expect("one label a row"))
+        .expect("as many labels as rows")
+}
+
+fn trainer() -> Trainer<Net, CrossEntropyLoss, Adam> {
+    Trainer::new(Net::init(&mut Generator::manual_seed(1)), CrossEntropyLoss, Adam::new(0.02))
+}
+
+fn fit(epochs: u64) -> Fit {
+    Fit::epochs(epochs).batch(16).shuffle(7).quiet()
+}
+
+fn bits(model: &Net) -> Vec<u32> {
+    model.parameters().iter().map(|p| p.to_bits()).collect()
+}
+
+/// A seed would not decide everything, or an epoch would depend on more than its number.
+#[test]
+fn a_training_in_parts_is_the_training_in_one_bit_for_bit() {
+    let data = data();
+    let (mut whole, mut parts) = (trainer(), trainer());
+    let history = whole.fit(&data, fit(12)).expect("a training");
+    let mut halves = parts.fit(&data, fit(5)).expect("a training");
+    halves.epochs.extend(parts.fit(&data, fit(7)).expect("a training").epochs);
+    assert_eq!(bits(whole.model()), bits(parts.model()));
+    assert_eq!(history.losses(), halves.losses());
+    assert_eq!(halves.epochs.iter().map(|epoch| epoch.number).collect::<Vec<_>>(), (1..=12).collect::<Vec<_>>());
+}
+
+/// The trainer would do something else than the loop written out.
+#[test]
+fn the_trainer_is_the_explicit_loop() {
+    let data = data();
+    let mut trainer = trainer();
+    trainer.fit(&data, fit(3)).expect("a training");
+
+    let mut model = Net::init(&mut Generator::manual_seed(1));
+    let mut adam = Adam::new(0.02);
+    let loader = DataLoader::new(&data).batch_size(16).expect("a batch size").shuffle(7);
+    for epoch in 0..3 {
+        for (x, labels) in loader.batches(epoch) {
+            let (_, grads) = model.gradients(&x, &labels, &CrossEntropyLoss).expect("gradients");
+            adam.step(&mut model, &grads).expect("a step");
+        }
+    }
+    assert_eq!(bits(trainer.model()), bits(&model));
+}
+
+#[test]
+fn it_learns_and_its_evaluation_is_that_of_the_metrics() {
+    let data = data();
+    let mut trainer = trainer();
+    let history: History = trainer.fit_validated(&data, &data, fit(60)).expect("a training");
+    let evaluation = trainer.evaluate(&data).expect("an evaluation");
+    assert!(evaluation.accuracy > Some(0.95), "{evaluation}");
+    assert_eq!(history.last().and_then(|epoch| epoch.validation), Some(evaluation));
+    assert_eq!(history.validation_losses().len(), 60);
+    let logits = trainer.model().forward(data.inputs());
+    assert_eq!(evaluation.accuracy, Some(accuracy(&logits, data.targets()).expect("an accuracy")));
+    let loss = CrossEntropyLoss.forward(&logits, data.targets()).expect("a loss");
+    assert_eq!(evaluation.loss, f64::from(loss));
+}
+
+/// The mean of a training set would weigh a small last batch like the others.
+#[test]
+fn the_loss_of_an_epoch_is_the_mean_over_its_samples() {
+    let data = data();
+    let model = Net::init(&mut Generator::manual_seed(1));
+    let whole = CrossEntropyLoss.forward(&model.forward(data.inputs()), data.targets()).expect("a loss");
+    let mut trainer = Trainer::new(model, CrossEntropyLoss, SGD::new(0.0));
+    let history = trainer.fit(&data, Fit::epochs(1).batch(16).quiet()).expect("a training");
+    assert!((history.losses()[0] - f64::from(whole)).abs() < 1e-6);
+}
+
+#[test]
+fn early_stop_waits_as_long_as_it_says() {
+    let data = data();
+    let mut still = Trainer::new(Net::init(&mut Generator::manual_seed(1)), CrossEntropyLoss, SGD::new(0.0));
+    let history = still.fit_validated(&data, &data, fit(100).early_stop(4)).expect("a training");
+    assert_eq!(history.epochs.len(), 5, "the first epoch is the best, four more are not better");
+}
+
+#[test]
+fn bad_input_is_an_error_that_names_it() {
+    let data = data();
+    let empty = data.subset(&[]).expect("a subset");
+    let message = |error: plywood::Result<History>| error.expect_err("this cannot be trained").to_string();
+    assert_eq!(message(trainer().fit(&empty, fit(1))), "the training set is empty, but must be one sample or more");
+    assert_eq!(
+        message(trainer().fit(&data, fit(1).batch(0))),
+        "the batch size of a DataLoader is 0, but must be at least 1"
+    );
+    assert_eq!(
+        message(trainer().fit(&data, fit(1).batch(51).drop_last(true))),
+        "the batch size of a training that drops the last batch is 51, but must be no more than the number of samples"
+    );
+    let mut wild = Trainer::new(Net::init(&mut Generator::manual_seed(1)), CrossEntropyLoss, SGD::new(f64::MAX));
+    let diverged = message(wild.fit(&data, fit(3)));
+    assert!(diverged.contains("in epoch 1; a smaller learning rate"), "{diverged}");
+    let mut negative = Trainer::new(Net::init(&mut Generator::manual_seed(1)), CrossEntropyLoss, Adam::new(-1.0));
+    let before = bits(negative.model());
+    assert_eq!(message(negative.fit(&data, fit(1))), "the learning rate of Adam is -1, but must be at least 0");
+    assert_eq!(bits(negative.model()), before);
+}
