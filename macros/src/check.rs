@@ -518,13 +518,20 @@ impl Checker<'_> {
                     );
                     return None;
                 };
-                let product: Expr = syn::parse_quote!({ #(#factors)** });
+                let product = factors.into_iter().reduce(|a, b| quote!(#a * #b)).unwrap_or_else(|| quote!(1));
+                let product: Expr = match syn::parse2(product) {
+                    Ok(product) => product,
+                    Err(error) => {
+                        self.mistakes.add(span, format!("{place}: {error}"));
+                        return None;
+                    }
+                };
                 self.sizes.push((
                     product.clone(),
                     format!("{place}: the number of features is not between 1 and 1,000,000,000"),
                 ));
                 let ty = constant_type(&product, "layer_limb");
-                Some(Dim { expr: Some(quote!((#(#factors)**))), ..Dim::opaque(ty, &shape.text()) })
+                Some(Dim { expr: Some(quote!((#product))), ..Dim::opaque(ty, &shape.text()) })
             }
         }
     }

@@ -1,0 +1,171 @@
+//! Every way to declare a network compiles, also where a crate denies missing documentation and pedantic lints.
+
+#![deny(missing_docs, missing_debug_implementations, unused, clippy::all, clippy::pedantic)]
+
+use core::marker::PhantomData;
+use plywood::nn::{Backward, Forward, Then};
+use plywood::prelude::*;
+
+/// Units of the hidden layer.
+pub const HIDDEN: usize = 12;
+/// A constant with a name that the macro would like to use itself.
+pub const E: usize = 4;
+
+mod own {
+    use super::{Backward, Float, Forward, Layer, PhantomData, StaticDim};
+
+    /// y = 2x, under names that the macro would like to use itself.
+    #[derive(Debug)]
+    pub(crate) struct B<N>(PhantomData<N>);
+
+    impl<N: StaticDim> Layer for B<N> {
+        type Input = (N,);
+        type Output = (N,);
+        type View<'a, T: Float> = ();
+        const KIND: &'static str = "B";
+
+        fn view<T: Float>(_params: &[T]) {}
+
+        fn forward<T: Float>(pass: Forward<'_, T>) {
+            pass.y.iter_mut().zip(pass.x).for_each(|(y, x)| *y = *x + *x);
+        }
+
+        fn backward<T: Float>(pass: Backward<'_, T>) {
+            if let Some(dx) = pass.dx {
+                dx.iter_mut().zip(pass.dy.iter()).for_each(|(dx, dy)| *dx = *dy + *dy);
+            }
+        }
+    }
+}
+use own::B;
+
+sequential! {
+    /// Names, constants, options.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Encoder {
+        first: Linear(16, HIDDEN),
+        GELU(approximate = "tanh"),
+        r#type: Linear(in_features = _, out_features = { HIDDEN - E }, bias = false),
+    }
+}
+
+sequential! {
+    /// Type parameters, another network inside.
+    #[derive(Clone, Debug)]
+    pub struct Whole<N: StaticDim, Code>
+    where
+        Code: StaticDim,
+    {
+        Linear(N, 16),
+        LeakyReLU(0.2),
+        encoder: Encoder,
+        Tanh,
+        Softmax(dim = -1),
+        code: Linear(_, Code),
+        Softplus(beta = 2, threshold = 30.0)
+    }
+}
+
+sequential! {
+    /// Shapes stated, a product of constants.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Images: (1, E, HIDDEN) => 2 {
+        Flatten,
+        Linear(48, { 2 * E }),
+        Identity,
+        own::B(_),
+        B(8),
+        B<D<8>>,
+        Linear(_, 2),
+    }
+}
+
+sequential! {
+    /// A sequence: `Linear` acts on the last size.
+    #[derive(Debug)]
+    struct Sequence: (5, 3) => (5, 2) {
+        Linear(3, 4),
+        ELU(alpha = 0.5),
+        Linear(4, 2),
+        LogSoftmax(dim = 2),
+    }
+}
+
+fn rng() -> Generator {
+    Generator::manual_seed(0)
+}
+
+/// A declaration would not mean what it says.
+#[test]
+fn declarations_mean_what_they_say() {
+    let whole = Whole::<D<5>, D<3>>::init(&mut rng());
+    assert_eq!(whole.forward(&Tensor::<Shape![2, 5]>::zeros()).sizes(), [2, 3]);
+    assert_eq!(whole.encoder().first().weight().sizes(), [12, 16]);
+    assert_eq!(whole.encoder().r#type().weight().sizes(), [8, 12]);
+    assert_eq!(whole.at::<2>().at::<0>().bias().sizes(), [12]);
+    assert_eq!(whole.at::<5>().bias(), whole.code().bias());
+    let names: Vec<String> = whole.state_dict().map(|tensor| tensor.name).collect();
+    assert_eq!(
+        names,
+        [
+            "0.weight",
+            "0.bias",
+            "encoder.first.weight",
+            "encoder.first.bias",
+            "encoder.type.weight",
+            "code.weight",
+            "code.bias"
+        ]
+    );
+
+    assert_eq!(Images::PARAMS, 48 * 8 + 8 + 8 * 2 + 2);
+    let images = Images::init(&mut rng());
+    assert_eq!(images.forward(&Tensor::<Shape![2, 1, 4, 12]>::zeros()).sizes(), [2, 2]);
+    let sequence = Sequence::init(&mut rng());
+    assert_eq!(sequence.forward(&Tensor::<Shape![_, 5, 3]>::zeros_of((Dyn(2), D, D))).sizes(), [2, 5, 2]);
+    assert_eq!(sequence.forward(&Tensor::<Shape![5, 3]>::zeros()).sizes(), [5, 2]);
+}
+
+/// A layer would be computed twice, or not at all: y = 2 · 2 · 2 · x between two identities.
+#[test]
+fn own_layers_take_part() {
+    sequential! { struct Eight: 8 => 8 { B(8), B(_), Identity, B(8) } }
+    let x: Tensor<Shape![1, 8]> = Tensor::ones();
+    let model = Eight::init(&mut rng());
+    assert_eq!(model.forward(&x).to_vec(), [8.0; 8]);
+    let mut dx = [0.0; 8];
+    let (y, mut dy, saved, mut scratch) = ([8.0f32; 8], [1.0; 8], [0.0; 64], [0.0; 64]);
+    let batch = 1;
+    <Eight as Layer>::backward(Backward {
+        params: &[],
+        x: x.as_slice(),
+        y: &y,
+        saved: &saved,
+        dy: &mut dy,
+        dx: Some(&mut dx),
+        dparams: &mut [],
+        scratch: &mut scratch,
+        batch,
+    });
+    assert_eq!(dx.to_vec(), [8.0; 8]);
+}
+
+/// An expression would not be usable where a value is.
+#[test]
+fn expressions_are_networks() {
+    let small = sequential![Linear(6, E), ReLU, head: Linear(_, 1), Sigmoid].init(&mut rng());
+    assert_eq!(small.forward(&Tensor::<Shape![5, 6]>::zeros()).sizes(), [5, 1]);
+    assert_eq!(small.head().weight().sizes(), [1, 4]);
+    let double = sequential![Linear(6, 4), Tanh].of::<f64>().init(&mut rng());
+    assert_eq!(double.forward(&Tensor::<Shape![5, 6], f64>::zeros()).sizes(), [5, 4]);
+}
+
+/// A `Linear` would not take the activation after it, or a layer would take one that is not its own.
+#[test]
+fn fused_layers_are_those_after_a_linear() {
+    let fused = |layers: &[plywood::nn::LayerInfo]| layers.iter().map(|layer| layer.fused).collect::<Vec<_>>();
+    assert_eq!(fused(Encoder::LAYERS), [false, true, false]);
+    assert_eq!(fused(Whole::<D<5>, D<3>>::LAYERS), [false, true, false, false, false, false, true]);
+    assert_eq!(fused(Images::LAYERS), [false; 7]);
+    assert_eq!(<Then<plywood::nn::Linear<D<2>, D<3>>, plywood::nn::SiLU> as Layer>::SAVED, 3);
+}
