@@ -76,3 +76,13 @@ fn no_message_shows_inner_types() {
         }
     }
 }
+
+/// The README would promise another error than the compiler gives.
+#[test]
+fn the_readme_quotes_the_compiler() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("../README.md")).expect("the README");
+    let snapshot = std::fs::read_to_string(root.join("ui/readme.stderr")).expect("a snapshot");
+    let message = snapshot.lines().next().expect("a message");
+    assert!(readme.contains(message), "the README does not quote `{message}`");
+}

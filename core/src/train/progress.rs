@@ -22,7 +22,7 @@ impl Progress {
         #[cfg(feature = "progress")]
         if std::io::stderr().is_terminal() {
             let bar = indicatif::ProgressBar::new(epochs);
-            let style = "{bar:30} {pos}/{len} epochs, {elapsed} of {duration}  {msg}";
+            let style = "{bar:16} {pos}/{len}  {wide_msg}  {elapsed}";
             if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
                 bar.set_style(style);
             }
@@ -57,6 +57,7 @@ impl Progress {
         #[cfg(feature = "progress")]
         if let Progress::Bar(bar) = self {
             bar.abandon();
+            let _ = std::io::stderr().write_all(b"\n");
         }
     }
 }
