@@ -1,4 +1,4 @@
-//! The macros of [Plywood](https://docs.rs/plywood): `sequential!`, `Shape!` and `tensor!`.
+//! The macros of Plywood: `sequential!`, `Shape!` and `tensor!`.
 //!
 //! Each goes through parse, check and emit: the text becomes plain data, every mistake in it is collected and reported
 //! on the token where it was made, and the code comes last.
@@ -11,6 +11,7 @@ mod layers;
 mod literal;
 mod mistakes;
 mod parse;
+mod shape;
 mod size;
 
 use proc_macro::TokenStream;

@@ -1,0 +1,157 @@
+//! Whether what comes in is what a layer takes.
+
+use super::{Checker, Fit, Flow};
+use crate::shape::{Dim, Shape};
+use crate::size::{constant_type, text_of};
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::Expr;
+use syn::spanned::Spanned;
+
+impl Checker<'_> {
+    /// A softmax goes over the last dimension: −1 or, counted from the batch, the rank of the sample.
+    pub(super) fn last_dim(&mut self, dim: Option<Expr>, shape: &Shape, place: &str) {
+        let Some(dim) = dim else { return };
+        let last = match shape {
+            Shape::Known(dims) => format!("-1 or {}", dims.len()),
+            _ => "-1".to_owned(),
+        };
+        let given = text_of(&dim);
+        if !last.split(" or ").any(|last| last == given) {
+            let message = format!("{place}: `dim` is the last dimension, {last}, but this is {given}");
+            self.mistakes.add(dim.span(), message);
+        }
+    }
+
+    pub(super) fn flattened(&mut self, shape: &Shape, span: Span, place: &str) -> Option<Dim> {
+        match shape {
+            Shape::Opaque(ty) => Some(Dim::opaque(quote!(<#ty as ::plywood::__private::Flat>::Numel), "_")),
+            Shape::Unknown => None,
+            Shape::Known(dims) if dims.len() == 1 => dims.first().cloned(),
+            Shape::Known(dims) => {
+                let value = dims.iter().try_fold(1, |product: u64, dim| product.checked_mul(dim.value?));
+                if let Some(value) = value {
+                    if value > crate::size::MAX {
+                        self.mistakes.add(span, format!("{place} gives {value} features, more than 1,000,000,000"));
+                        return None;
+                    }
+                    return Some(Dim::literal(value, shape.text(), span));
+                }
+                let factors: Option<Vec<_>> = dims.iter().map(|dim| dim.expr.clone()).collect();
+                let Some(factors) = factors else {
+                    self.mistakes.add(
+                        span,
+                        format!(
+                            "{place}: the product of {} is not known here; type parameters cannot be multiplied",
+                            shape.text()
+                        ),
+                    );
+                    return None;
+                };
+                let product = factors.into_iter().reduce(|a, b| quote!(#a * #b)).unwrap_or_else(|| quote!(1));
+                let product: Expr = match syn::parse2(product) {
+                    Ok(product) => product,
+                    Err(error) => {
+                        self.mistakes.add(span, format!("{place}: {error}"));
+                        return None;
+                    }
+                };
+                self.sizes.push((
+                    product.clone(),
+                    format!("{place}: the number of features is not between 1 and 1,000,000,000"),
+                ));
+                let ty = constant_type(&product, "layer_limb");
+                Some(Dim { expr: Some(quote!((#product))), ..Dim::opaque(ty, &shape.text()) })
+            }
+        }
+    }
+
+    /// Checks the last size of what comes in; gives the sizes before it.
+    pub(super) fn fits_last(&mut self, flow: &Flow, wanted: &Dim, place: &str, span: Span) -> Shape {
+        let dims = match &flow.shape {
+            Shape::Opaque(ty) => {
+                self.fit_last(quote!(<#ty as ::plywood::__private::EndsWith>::Last), wanted, flow, place, span);
+                return Shape::Opaque(quote!(<#ty as ::plywood::__private::EndsWith>::Lead));
+            }
+            Shape::Known(dims) => dims,
+            Shape::Unknown => return Shape::Unknown,
+        };
+        let Some((last, lead)) = dims.split_last() else {
+            self.mistakes
+                .add(span, format!("{place} takes {} features, but {} gives a single number", wanted.text, flow.from));
+            return Shape::Known(Vec::new());
+        };
+        match (last.value, wanted.value) {
+            (Some(got), Some(want)) if got == want => {}
+            (Some(got), Some(want)) => {
+                let flat = dims.iter().try_fold(1, |product: u64, dim| product.checked_mul(dim.value?));
+                let hint = match flat {
+                    Some(flat) if dims.len() > 1 && flat == want => format!(
+                        "{}, the last of which is {got}; put `Flatten` before this layer",
+                        lead.iter().chain([last]).map(|dim| dim.text.as_str()).collect::<Vec<_>>().join(" × ")
+                    ),
+                    _ if dims.len() > 1 => format!("{got} as the last of {}", flow.shape.text()),
+                    _ => last.text.clone(),
+                };
+                let features = if want == 1 { "feature" } else { "features" };
+                self.mistakes.add(span, format!("{place} takes {want} {features}, but {} gives {hint}", flow.from));
+                // What follows is checked by what this layer says of itself.
+                return Shape::Known(if dims.len() > 1 && flat == Some(want) { Vec::new() } else { lead.to_vec() });
+            }
+            _ if last.is(wanted) => {}
+            _ if last.param || wanted.param => {
+                let message = format!("{place} takes {} features, but {} gives {}", wanted.text, flow.from, last.text);
+                self.mistakes.add(span, message);
+            }
+            _ => self.fit_last(last.ty.clone(), wanted, flow, place, span),
+        }
+        Shape::Known(lead.to_vec())
+    }
+
+    fn fit_last(&mut self, got: TokenStream, wanted: &Dim, flow: &Flow, place: &str, span: Span) {
+        if wanted.ty.to_string() == got.to_string() {
+            return;
+        }
+        self.fits.push(Fit {
+            got,
+            want: wanted.ty.clone(),
+            message: format!("{place} takes {{Want}} features, but {} gives {{Self}}", flow.from),
+            label: "takes {Want}, gets {Self}".to_owned(),
+            span,
+        });
+    }
+
+    /// Checks what comes out against the declared output.
+    pub(super) fn same_shape(&mut self, at: &Flow, declared: &Shape, span: Span) {
+        if matches!(at.shape, Shape::Unknown) {
+            return;
+        }
+        let (Shape::Known(got), Shape::Known(want)) = (&at.shape, declared) else {
+            self.fit_output(at, declared, span);
+            return;
+        };
+        let differs = got.len() != want.len()
+            || got.iter().zip(want).any(|(got, want)| match (got.value, want.value) {
+                (Some(got), Some(want)) => got != want,
+                _ => (got.param || want.param) && !got.is(want),
+            });
+        if differs {
+            self.mistakes.add(
+                span,
+                format!("the declared output is {}, but {} gives {}", declared.text(), at.from, at.shape.text()),
+            );
+        } else if got.iter().zip(want).any(|(got, want)| !got.is(want)) {
+            self.fit_output(at, declared, span);
+        }
+    }
+
+    fn fit_output(&mut self, at: &Flow, declared: &Shape, span: Span) {
+        self.fits.push(Fit {
+            got: at.shape.shown(),
+            want: declared.shown(),
+            message: format!("the declared output is {{Want}}, but {} gives {{Self}}", at.from),
+            label: "declared {Want}, gets {Self}".to_owned(),
+            span,
+        });
+    }
+}
