@@ -21,8 +21,9 @@ use typenum::{Prod, Quot, Sum, U0, U1, U1000, UInt, UTerm, Unsigned};
 
 /// A size known at compile time, in thousands: `D<784>` is 784, `D<50, 257>` is 50,257.
 ///
-/// Write it through [`Shape!`](macro@crate::Shape), which turns any literal or constant up to 10⁹ into the right `D`;
-/// a number of `D` above 999 is not a size and does not compile.
+/// Write it through [`Shape!`](macro@crate::Shape) and [`Size!`](macro@crate::Size), which turn any literal or constant
+/// up to 10⁹ into the right `D`. By hand, `D<5000>` is not a size and does not compile, and `D<0, 5>` is another type
+/// than `D<5>`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct D<const A: usize, const B: usize = 1000, const C: usize = 1000>;
 
@@ -64,7 +65,7 @@ pub trait Dim: Copy + Debug + PartialEq + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "the size `{Self}` is not known at compile time here",
     label = "its value is not known at compile time",
-    note = "in generic code ask for it with the bound `{Self}: StaticDim`; a size of type `Dyn` is known only at run time"
+    note = "in generic code ask for it with the bound `{Self}: StaticDim`"
 )]
 pub trait StaticDim: Dim + Default {
     /// The size as a typenum number.
@@ -82,7 +83,7 @@ pub struct Limb<const N: usize>;
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "this `D` is not a size: its numbers count thousands and are 0 to 999 each",
-    label = "write it as `Shape![…]`, which takes any size up to 1,000,000,000",
+    label = "write `Size![1500]` for a size above 999, or the shape as `Shape![_, 1500]`",
     note = "`D<784>` is 784, `D<50, 257>` is 50,257"
 )]
 pub trait LimbValue {
@@ -170,7 +171,12 @@ impl<const A: usize, const B: usize, const C: usize> D<A, B, C> {
     };
 }
 
-impl<const A: usize, const B: usize, const C: usize> Dim for D<A, B, C> {
+impl<const A: usize, const B: usize, const C: usize> Dim for D<A, B, C>
+where
+    Limb<A>: LimbValue,
+    Limb<B>: LimbValue,
+    Limb<C>: LimbValue,
+{
     const KNOWN: Option<usize> = Some(Self::VALUE);
 
     fn size(&self) -> usize {
@@ -312,9 +318,9 @@ pub trait SameSize<Other: Dim>: Dim {}
 #[diagnostic::do_not_recommend]
 impl<N: Dim> SameSize<N> for N {}
 #[diagnostic::do_not_recommend]
-impl<const A: usize, const B: usize, const C: usize> SameSize<Dyn> for D<A, B, C> {}
+impl<const A: usize, const B: usize, const C: usize> SameSize<Dyn> for D<A, B, C> where Self: Dim {}
 #[diagnostic::do_not_recommend]
-impl<const A: usize, const B: usize, const C: usize> SameSize<D<A, B, C>> for Dyn {}
+impl<const A: usize, const B: usize, const C: usize> SameSize<D<A, B, C>> for Dyn where D<A, B, C>: Dim {}
 
 #[cfg(test)]
 mod tests {

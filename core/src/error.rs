@@ -1,13 +1,14 @@
 //! What can go wrong at run time, in sentences: what was given, what was expected, where.
 
 use crate::element::DType;
+use core::fmt;
 use std::path::PathBuf;
 
 /// The result of everything that can fail.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Everything that can go wrong at run time.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A slice or vector does not have as many elements as the shape.
@@ -18,6 +19,16 @@ pub enum Error {
         /// The number of elements of the shape.
         expected: usize,
         /// What they are to fill: `a tensor of shape [2, 3]`.
+        shape: String,
+    },
+    /// A slice or vector does not have a whole number of rows.
+    #[error("{given} elements are no whole number of rows for a tensor of shape {shape}, of which a row has {row}")]
+    Rows {
+        /// The number of elements given.
+        given: usize,
+        /// The number of elements of a row.
+        row: usize,
+        /// The shape.
         shape: String,
     },
     /// Two tensors do not have the same size where they must.
@@ -100,7 +111,7 @@ pub enum Error {
     },
     /// An optimizer was used for another model than before.
     #[error(
-        "this {optimizer} has moments for {expected} parameters, but the model has {given}; use one optimizer a model"
+        "this {optimizer} has moments for {expected} parameters, but the model has {given}; use one optimizer per model"
     )]
     Optimizer {
         /// The optimizer's name.
@@ -111,7 +122,9 @@ pub enum Error {
         expected: usize,
     },
     /// The loss of a training is no longer a finite number.
-    #[error("the loss became {loss} in epoch {epoch}; a smaller learning rate or scaled inputs may help")]
+    #[error(
+        "the loss became {loss} in epoch {epoch}; a smaller learning rate or scaled inputs may help, and NaN in the data gives NaN at once"
+    )]
     Diverged {
         /// The loss.
         loss: f64,
@@ -146,6 +159,13 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+}
+
+/// The sentence itself, so that `fn main() -> plywood::Result<()>` and `unwrap` show it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 fn place(file: &str, line: Option<u64>, column: &Option<String>) -> String {

@@ -55,7 +55,7 @@ pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float};
 pub use error::{Error, Result};
 pub use generator::Generator;
-pub use plywood_macros::{Shape, sequential, tensor};
+pub use plywood_macros::{Shape, Size, sequential, tensor};
 pub use shape::{Features, Shape, StaticShape};
 pub use tensor::{Tensor, TensorView};
 

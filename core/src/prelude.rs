@@ -12,4 +12,4 @@ pub use crate::optim::{Adam, Optimizer, SGD};
 pub use crate::shape::{Features, Shape, StaticShape};
 pub use crate::tensor::{Tensor, TensorView};
 pub use crate::train::{ConfusionMatrix, Fit, Trainer, accuracy};
-pub use plywood_macros::{Shape, sequential, tensor};
+pub use plywood_macros::{Shape, Size, sequential, tensor};

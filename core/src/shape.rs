@@ -37,8 +37,12 @@ pub trait Shape: Copy + Debug + PartialEq + Send + Sync + 'static {
     fn pattern() -> Sizes<Vec<Option<usize>>>;
 
     /// The number of elements.
+    ///
+    /// # Panics
+    /// If it is more than a `usize` can hold, as a `Vec` of that length does.
     fn numel(&self) -> usize {
-        self.sizes().as_ref().iter().product()
+        let product = self.sizes().as_ref().iter().try_fold(1usize, |product, size| product.checked_mul(*size));
+        product.expect("capacity overflow")
     }
 }
 
@@ -139,6 +143,7 @@ macro_rules! shape {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<$($name: StaticDim),*> StaticShape for ($($name,)*) {
             const SIZES: &'static [usize] = &[$($name::SIZE),*];
             const NUMEL: usize = 1 $(* $name::SIZE)*;
@@ -272,7 +277,8 @@ same_shape!(A1 B1 A2 B2 A3 B3 A4 B4 A5 B5 A6 B6);
 #[diagnostic::on_unimplemented(
     message = "`{Network}` takes a tensor of shape {Want}, but this one is {Self}",
     label = "{Self} does not fit {Want}",
-    note = "the first size is the batch: any `D` or `Dyn`; a single sample without it is taken, too"
+    note = "the first size is the batch: any `D` or `Dyn`; a single sample without it is taken, too",
+    note = "in a generic function state the shapes of a sample: `M: Model<Elem = f32, Input = (D<4>,), Output = (D<3>,)>`"
 )]
 pub trait InputOf<Network, Want>: Shape {
     /// The same batch of other samples.

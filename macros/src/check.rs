@@ -10,7 +10,7 @@ use crate::mistakes::Mistakes;
 use crate::parse::{Item, Layer, Network};
 use crate::shape::{Dim, Shape};
 use crate::size::{Size, constant_type, text_of};
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use std::collections::HashMap;
 use syn::ext::IdentExt;
@@ -131,6 +131,18 @@ pub(crate) fn check(network: Network, mistakes: &mut Mistakes) -> Option<Plan> {
     Some(Plan { item: network.item, layers, input: input?, output: at.shape, fits: checker.fits, sizes: checker.sizes })
 }
 
+/// Whether a name stands anywhere in an expression.
+fn mentions(expr: &Expr, name: &Ident) -> bool {
+    fn within(tokens: TokenStream, name: &Ident) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == *name,
+            TokenTree::Group(group) => within(group.stream(), name),
+            _ => false,
+        })
+    }
+    within(expr.to_token_stream(), name)
+}
+
 /// A shape and the layer that gives it.
 struct Flow {
     shape: Shape,
@@ -158,8 +170,15 @@ fn type_params(item: &Item, mistakes: &mut Mistakes) -> Option<Vec<Ident>> {
             GenericParam::Type(param) => {
                 let name = &param.ident;
                 let bounds = param.bounds.to_token_stream().to_string();
-                if (bounds.is_empty() || bounds == "Dim") && item.generics.where_clause.is_none() {
-                    wrong(name.span(), format!("the size parameter `{name}` needs the bound `{name}: StaticDim`"));
+                let hint = match bounds.split([' ', ':', '+']).any(|bound| bound == "Float" || bound == "Element") {
+                    true => "; the element type is a parameter already, as in `Net::<f64>`",
+                    false => "",
+                };
+                if !bounds.contains("StaticDim") && item.generics.where_clause.is_none() {
+                    wrong(
+                        name.span(),
+                        format!("the size parameter `{name}` needs the bound `{name}: StaticDim`{hint}"),
+                    );
                 }
                 params.push(name.clone());
             }
@@ -225,6 +244,15 @@ impl Checker<'_> {
             Size::Constant(expr) => match &*expr {
                 Expr::Path(path) if path.path.get_ident().is_some_and(|name| self.params.contains(name)) => {
                     Some(Dim { param: true, ..Dim::opaque(path.to_token_stream(), &text_of(path)) })
+                }
+                _ if self.params.iter().any(|param| mentions(&expr, param)) => {
+                    let message = format!(
+                        "{place}: `{}` computes with a type parameter, which Rust does not do; make it a parameter of \
+                         its own",
+                        text_of(&expr)
+                    );
+                    self.mistakes.add(expr.span(), message);
+                    None
                 }
                 _ => {
                     let text = text_of(&expr);

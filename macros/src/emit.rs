@@ -17,7 +17,8 @@ pub(crate) fn emit(plan: &Plan, errors: &TokenStream) -> TokenStream {
         }
         None => {
             let name = format_ident!("Sequential");
-            let network = Emitter::new(plan, &name, &Generics::default(), &syn::Visibility::Inherited).network(&[]);
+            let network = Emitter::new(plan, &name, &Generics::default(), &syn::Visibility::Inherited)
+                .network(&[parse_quote!(#[derive(Clone, Debug)])]);
             quote!({
                 #errors
                 #network
@@ -214,11 +215,11 @@ impl<'a> Emitter<'a> {
                 #name { parameters: params, layers: ::core::marker::PhantomData }
             }
 
-            fn forward<#other: ::plywood::Float>(pass: ::plywood::nn::Forward<'_, #other>) {
+            fn forward_pass<#other: ::plywood::Float>(pass: ::plywood::nn::Forward<'_, #other>) {
                 #forward
             }
 
-            fn backward<#other: ::plywood::Float>(pass: ::plywood::nn::Backward<'_, #other>) {
+            fn backward_pass<#other: ::plywood::Float>(pass: ::plywood::nn::Backward<'_, #other>) {
                 #backward
             }
         }
@@ -230,7 +231,7 @@ impl<'a> Emitter<'a> {
         let calls = steps.iter().enumerate().map(|(i, step)| {
             let (p, s, x) = (format_ident!("p{i}"), format_ident!("s{i}"), before(i));
             let y = if i + 1 == steps.len() { quote!(y) } else { format_ident!("h{i}").to_token_stream() };
-            let forward = step.function("forward", other);
+            let forward = step.function("forward_pass", other);
             quote! {
                 #forward(::plywood::nn::Forward { params: #p, x: #x, y: &mut *#y, saved: #s, batch });
             }
@@ -266,7 +267,7 @@ impl<'a> Emitter<'a> {
                     quote!(::core::option::Option::Some(#gradient))
                 }
             };
-            let backward = step.function("backward", other);
+            let backward = step.function("backward_pass", other);
             quote! {
                 #backward(::plywood::nn::Backward {
                     params: #p, x: #x, y: #y, saved: #s,

@@ -120,7 +120,51 @@ fn misspelled(name: &str) -> Option<&'static Signature> {
     (distance(nearest.name) <= allowed).then_some(nearest)
 }
 
+/// Layers of PyTorch that Plywood does not have: an argument that is no size tells that PyTorch's is meant.
+const MISSING: &[&str] = &[
+    "AvgPool1d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Bilinear",
+    "CELU",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose2d",
+    "Dropout",
+    "Dropout2d",
+    "Embedding",
+    "GLU",
+    "GRU",
+    "GroupNorm",
+    "LSTM",
+    "LayerNorm",
+    "MaxPool1d",
+    "MaxPool2d",
+    "PReLU",
+    "RNN",
+    "ReLU6",
+    "SELU",
+    "Softmin",
+    "Softsign",
+    "Transformer",
+    "Unflatten",
+    "Upsample",
+];
+
 fn outside(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
+    let missing = layer.path.get_ident().filter(|name| MISSING.contains(&name.to_string().as_str()));
+    let unlike_size = |arg: &Arg| {
+        arg.key.is_some() || matches!(literal(&arg.value), Some(Lit::Float(_) | Lit::Bool(_) | Lit::Str(_)))
+    };
+    if let Some(name) = missing.filter(|_| layer.args.iter().any(unlike_size)) {
+        mistakes.add(
+            name.span(),
+            format!("{place}: Plywood has no `{name}`; a layer of your own implements `plywood::nn::Layer`"),
+        );
+        return Kind::Broken;
+    }
     if let Some(Arg { key: Some(key), .. }) = layer.args.iter().find(|arg| arg.key.is_some()) {
         mistakes.add(
             key.span(),

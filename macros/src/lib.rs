@@ -52,6 +52,24 @@ pub fn Shape(input: TokenStream) -> TokenStream {
     quote!(#shape).into()
 }
 
+/// The type of one size: `Size![784]` is `D<784>`, `Size![1500]` is `D<1, 500>`, `Size![_]` is `Dyn`.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// const HIDDEN: usize = 1_500;
+///
+/// sequential! { struct Net<H: StaticDim> { Linear(4, H), ReLU } }
+/// let model = Net::<Size![HIDDEN]>::init(&mut Generator::manual_seed(0));
+/// assert_eq!(model.parameters().len(), 5 * HIDDEN);
+/// ```
+#[allow(non_snake_case)]
+#[proc_macro]
+pub fn Size(input: TokenStream) -> TokenStream {
+    let size = parse_macro_input!(input as size::SizeLiteral);
+    quote!(#size).into()
+}
+
 /// A tensor from nested literals: `tensor![[1.0, 2.0], [3.0, 4.0]]` has the shape `Shape![2, 2]`.
 ///
 /// Rows of different lengths do not compile. The entries are any expressions of one element type, which follows from

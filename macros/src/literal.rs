@@ -58,6 +58,7 @@ impl Literal {
 fn ragged(index: usize, sizes: &[usize], expected: &[usize]) -> String {
     let describe = |sizes: &[usize]| match sizes {
         [] => "a single number".to_owned(),
+        [1] => "1 entry".to_owned(),
         [n] => format!("{n} entries"),
         _ => format!("shape {sizes:?}"),
     };

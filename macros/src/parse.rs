@@ -135,6 +135,11 @@ fn layers(input: ParseStream<'_>) -> Result<Vec<Layer>> {
         }
         if !input.peek(Token![,]) {
             let before = layers[layers.len() - 1].text();
+            if input.peek(Token![.]) {
+                return Err(
+                    input.error(format!("write a layer by its name alone, `Linear(4, 3)`, without `{before}.`"))
+                );
+            }
             return Err(input.error(format!("missing comma after layer {} `{before}`", layers.len() - 1)));
         }
         input.parse::<Token![,]>()?;

@@ -105,6 +105,31 @@ pub(crate) fn constant_type(expr: &Expr, function: &str) -> TokenStream {
     quote_spanned!(span=> ::plywood::D<#a, #b, #c>)
 }
 
+impl ToTokens for Size {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(match self {
+            Size::Literal { value, span } => literal_type(*value, *span),
+            Size::Constant(expr) => constant_type(expr, "limb"),
+            Size::Infer(span) => quote_spanned!(*span=> ::plywood::Dyn),
+        });
+    }
+}
+
+/// What stands in `Size![…]`.
+pub(crate) struct SizeLiteral(Size);
+
+impl Parse for SizeLiteral {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        Ok(SizeLiteral(Size::of(&input.parse()?)?))
+    }
+}
+
+impl ToTokens for SizeLiteral {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.0.to_tokens(tokens);
+    }
+}
+
 /// What stands in `Shape![…]`.
 pub(crate) struct ShapeLiteral(Vec<Size>);
 
@@ -123,11 +148,7 @@ impl Parse for ShapeLiteral {
 
 impl ToTokens for ShapeLiteral {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let dims = self.0.iter().map(|size| match size {
-            Size::Literal { value, span } => literal_type(*value, *span),
-            Size::Constant(expr) => constant_type(expr, "limb"),
-            Size::Infer(span) => quote_spanned!(*span=> ::plywood::Dyn),
-        });
+        let dims = &self.0;
         tokens.extend(quote!((#(#dims,)*)));
     }
 }

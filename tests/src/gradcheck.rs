@@ -160,7 +160,7 @@ fn compare(
 fn forward<L: Layer>(params: &[f64], x: &[f64], batch: usize) -> (Vec<f64>, Vec<f64>) {
     let mut y = vec![f64::NAN; batch * L::Output::NUMEL];
     let mut saved = vec![f64::NAN; batch * L::SAVED];
-    L::forward(Forward { params, x, y: &mut y, saved: &mut saved, batch });
+    L::forward_pass(Forward { params, x, y: &mut y, saved: &mut saved, batch });
     (y, saved)
 }
 
@@ -176,7 +176,7 @@ fn backward<L: Layer>(
     let mut dx = vec![f64::NAN; x.len()];
     let mut dparams = vec![f64::NAN; L::PARAMS];
     let mut scratch = vec![f64::NAN; batch * L::SCRATCH];
-    L::backward(Backward {
+    L::backward_pass(Backward {
         params,
         x,
         y,

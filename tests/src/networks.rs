@@ -25,13 +25,13 @@ impl<N: StaticDim> Layer for LinearScale<N> {
         TensorView::borrow(params).expect("one factor a feature")
     }
 
-    fn forward<E: Float>(pass: Forward<'_, E>) {
+    fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         for (i, (y, x)) in pass.y.iter_mut().zip(pass.x).enumerate() {
             *y = pass.params[i % N::SIZE] * *x;
         }
     }
 
-    fn backward<E: Float>(pass: Backward<'_, E>) {
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         pass.dparams.fill(E::zero());
         for (i, (dy, x)) in pass.dy.iter().zip(pass.x).enumerate() {
             pass.dparams[i % N::SIZE] += *dy * *x;

@@ -26,11 +26,11 @@ mod own {
 
         fn view<T: Float>(_params: &[T]) {}
 
-        fn forward<T: Float>(pass: Forward<'_, T>) {
+        fn forward_pass<T: Float>(pass: Forward<'_, T>) {
             pass.y.iter_mut().zip(pass.x).for_each(|(y, x)| *y = *x + *x);
         }
 
-        fn backward<T: Float>(pass: Backward<'_, T>) {
+        fn backward_pass<T: Float>(pass: Backward<'_, T>) {
             if let Some(dx) = pass.dx {
                 dx.iter_mut().zip(pass.dy.iter()).for_each(|(dx, dy)| *dx = *dy + *dy);
             }
@@ -136,7 +136,7 @@ fn own_layers_take_part() {
     let mut dx = [0.0; 8];
     let (y, mut dy, saved, mut scratch) = ([8.0f32; 8], [1.0; 8], [0.0; 64], [0.0; 64]);
     let batch = 1;
-    <Eight as Layer>::backward(Backward {
+    <Eight as Layer>::backward_pass(Backward {
         params: &[],
         x: x.as_slice(),
         y: &y,

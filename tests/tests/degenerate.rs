@@ -289,11 +289,17 @@ fn a_network_is_a_layer_without_a_model() {
     let model = <Chance<f64> as Model>::init(&mut rng);
     let x = samples::<Shape![6], f64>(3, &mut rng);
     let (mut y, mut saved) = (vec![f64::NAN; 3], vec![f64::NAN; 3 * Chance::<f32>::SAVED]);
-    <Chance as Layer>::forward(Forward { params: model.parameters(), x: &x, y: &mut y, saved: &mut saved, batch: 3 });
+    <Chance as Layer>::forward_pass(Forward {
+        params: model.parameters(),
+        x: &x,
+        y: &mut y,
+        saved: &mut saved,
+        batch: 3,
+    });
     let batch: Tensor<Shape![3, 6], f64> = Tensor::from_slice(&x).unwrap();
     assert_eq!(bits(&y), bits(model.forward(&batch).as_slice()));
     let mut dparams = vec![f64::NAN; Chance::PARAMS];
-    <Chance as Layer>::backward(Backward {
+    <Chance as Layer>::backward_pass(Backward {
         params: model.parameters(),
         x: &x,
         y: &y,

@@ -110,9 +110,9 @@ fn layer<L: Layer, E: Float>(name: &str, params: &[&str], floor: impl Fn(&[f64])
     let batch = x.len() / L::Input::NUMEL;
     let nan = |len: usize| vec![E::nan(); len];
     let (mut y, mut saved) = (nan(batch * L::Output::NUMEL), nan(batch * L::SAVED));
-    L::forward(Forward { params: &params_of, x: &x, y: &mut y, saved: &mut saved, batch });
+    L::forward_pass(Forward { params: &params_of, x: &x, y: &mut y, saved: &mut saved, batch });
     let (mut dx, mut dparams, mut scratch) = (nan(x.len()), nan(L::PARAMS), nan(batch * L::SCRATCH));
-    L::backward(Backward {
+    L::backward_pass(Backward {
         params: &params_of,
         x: &x,
         y: &y,
@@ -143,8 +143,8 @@ fn activation<A: Activation>(name: &str) {
     let (mut y, mut dx, batch) = (vec![f64::NAN; x.len()], vec![f64::NAN; x.len()], x.len());
     let mut saved = vec![f64::NAN; batch * <Then<Linear<D<1>, D<1>>, A>>::SAVED];
     let params = &[1.0, 0.0];
-    <Then<Linear<D<1>, D<1>>, A>>::forward(Forward { params, x: &x, y: &mut y, saved: &mut saved, batch });
-    <Then<Linear<D<1>, D<1>>, A>>::backward(Backward {
+    <Then<Linear<D<1>, D<1>>, A>>::forward_pass(Forward { params, x: &x, y: &mut y, saved: &mut saved, batch });
+    <Then<Linear<D<1>, D<1>>, A>>::backward_pass(Backward {
         params,
         x: &x,
         y: &y,

@@ -108,10 +108,7 @@ fn bad_input_is_an_error_that_names_it() {
     let empty = data.subset(&[]).expect("a subset");
     let message = |error: plywood::Result<History>| error.expect_err("this cannot be trained").to_string();
     assert_eq!(message(trainer().fit(&empty, fit(1))), "the training set is empty, but must be one sample or more");
-    assert_eq!(
-        message(trainer().fit(&data, fit(1).batch(0))),
-        "the batch size of a DataLoader is 0, but must be at least 1"
-    );
+    assert_eq!(message(trainer().fit(&data, fit(1).batch(0))), "the batch of a fit is 0, but must be at least 1");
     assert_eq!(
         message(trainer().fit(&data, fit(1).batch(51).drop_last(true))),
         "the batch size of a training that drops the last batch is 51, but must be no more than the number of samples"

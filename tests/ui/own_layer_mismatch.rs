@@ -14,11 +14,11 @@ impl<N: StaticDim> Layer for Wire<N> {
 
     fn view<E: Float>(_params: &[E]) {}
 
-    fn forward<E: Float>(pass: Forward<'_, E>) {
+    fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         pass.y.copy_from_slice(pass.x);
     }
 
-    fn backward<E: Float>(pass: Backward<'_, E>) {
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         if let Some(dx) = pass.dx {
             dx.copy_from_slice(pass.dy);
         }

@@ -122,6 +122,30 @@ pub trait Loss<Y: Shape, T, E: Float> {
     }
 }
 
+impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for &L {
+    type Terms = L::Terms;
+    const MEAN: bool = L::MEAN;
+
+    fn terms_shape(&self, y: Y) -> Self::Terms {
+        (*self).terms_shape(y)
+    }
+
+    fn terms(
+        &self,
+        y: TensorView<'_, Y, E>,
+        target: &T,
+        scale: E,
+        dy: Option<&mut [E]>,
+        term: impl FnMut(E),
+    ) -> Result<()> {
+        (*self).terms(y, target, scale, dy, term)
+    }
+
+    fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<usize> {
+        (*self).correct(y, target)
+    }
+}
+
 /// The sum is taken in f64, so that f32 does not lose the small terms of a large batch.
 fn reduce<Y: Shape, T, E: Float, L: Loss<Y, T, E> + ?Sized>(
     loss: &L,

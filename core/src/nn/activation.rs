@@ -64,12 +64,12 @@ impl<A: Activation, S: Features> Layer for Activate<A, S> {
     fn view<E: Float>(_params: &[E]) {}
 
     #[inline]
-    fn forward<E: Float>(pass: Forward<'_, E>) {
+    fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         pass.y.iter_mut().zip(pass.x).for_each(|(y, x)| *y = A::forward(*x));
     }
 
     #[inline]
-    fn backward<E: Float>(pass: Backward<'_, E>) {
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         let Some(dx) = pass.dx else { return };
         let v = if A::FROM_OUTPUT { pass.y } else { pass.x };
         for ((dx, dy), v) in dx.iter_mut().zip(pass.dy.iter()).zip(v) {

@@ -36,7 +36,7 @@ use crate::shape::{Features, StaticShape};
 ///         TensorView::borrow(params).expect("one factor a feature")
 ///     }
 ///
-///     fn forward<E: Float>(pass: Forward<'_, E>) {
+///     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
 ///         for (y, x) in pass.y.chunks_exact_mut(N::SIZE).zip(pass.x.chunks_exact(N::SIZE)) {
 ///             for ((y, x), w) in y.iter_mut().zip(x).zip(pass.params) {
 ///                 *y = *w * *x;
@@ -44,7 +44,7 @@ use crate::shape::{Features, StaticShape};
 ///         }
 ///     }
 ///
-///     fn backward<E: Float>(pass: Backward<'_, E>) {
+///     fn backward_pass<E: Float>(pass: Backward<'_, E>) {
 ///         pass.dparams.fill(E::zero());
 ///         for (dy, x) in pass.dy.chunks_exact(N::SIZE).zip(pass.x.chunks_exact(N::SIZE)) {
 ///             for ((dw, dy), x) in pass.dparams.iter_mut().zip(dy).zip(x) {
@@ -131,13 +131,13 @@ pub trait Layer {
     fn view<E: Float>(params: &[E]) -> Self::View<'_, E>;
 
     /// Writes `y` (and `saved`).
-    fn forward<E: Float>(pass: Forward<'_, E>);
+    fn forward_pass<E: Float>(pass: Forward<'_, E>);
 
     /// Writes `dparams` and, where it is asked for, `dx`.
-    fn backward<E: Float>(pass: Backward<'_, E>);
+    fn backward_pass<E: Float>(pass: Backward<'_, E>);
 }
 
-/// What [`Layer::forward`] works on. Every slice holds the whole batch, sample after sample.
+/// What [`Layer::forward_pass`] works on. Every slice holds the whole batch, sample after sample.
 #[derive(Debug)]
 pub struct Forward<'a, E> {
     /// The layer's parameters.
@@ -152,7 +152,7 @@ pub struct Forward<'a, E> {
     pub batch: usize,
 }
 
-/// What [`Layer::backward`] works on. Every slice but the parameters' holds the whole batch, sample after sample.
+/// What [`Layer::backward_pass`] works on. Every slice but the parameters' holds the whole batch, sample after sample.
 #[derive(Debug)]
 pub struct Backward<'a, E> {
     /// The layer's parameters.
@@ -263,7 +263,7 @@ const fn total(tensors: &[TensorInfo]) -> usize {
 
 /// A layer that takes the activation after it into its own call.
 pub trait Fuse: Layer {
-    /// [`Layer::forward`] followed by `A`. `saved` holds the input of `A` where `A`'s derivative needs it.
+    /// [`Layer::forward_pass`] followed by `A`. `saved` holds the input of `A` where `A`'s derivative needs it.
     fn forward_then<E: Float, A: super::Activation>(pass: Forward<'_, E>);
 
     /// The gradients of [`forward_then`](Fuse::forward_then); `y` is the output of `A`.
@@ -292,12 +292,12 @@ impl<L: Fuse, A: super::Activation> Layer for Then<L, A> {
     }
 
     #[inline]
-    fn forward<E: Float>(pass: Forward<'_, E>) {
+    fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         L::forward_then::<E, A>(pass);
     }
 
     #[inline]
-    fn backward<E: Float>(pass: Backward<'_, E>) {
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         L::backward_then::<E, A>(pass);
     }
 }

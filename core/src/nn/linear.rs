@@ -80,12 +80,12 @@ where
     }
 
     #[inline]
-    fn forward<E: Float>(pass: Forward<'_, E>) {
+    fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         Self::forward_then::<E, Pass>(pass);
     }
 
     #[inline]
-    fn backward<E: Float>(pass: Backward<'_, E>) {
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         Self::backward_then::<E, Pass>(pass);
     }
 }

@@ -41,9 +41,31 @@ pub(crate) type Wanted<M> = <<M as Layer>::Input as Features>::Batched<Dyn>;
 /// assert_eq!(y.sizes(), [5, 1]);
 /// # Ok::<(), plywood::Error>(())
 /// ```
+///
+/// A function over any network states the shapes of a sample; sizes can be parameters:
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// fn train<M, I, O>(model: M, data: &TensorDataset<(I,)>) -> plywood::Result<M>
+/// where
+///     M: Model<Elem = f32, Input = (I,), Output = (O,)>,
+///     I: StaticDim,
+///     O: StaticDim,
+/// {
+///     let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(1e-2));
+///     trainer.fit(data, Fit::epochs(3).quiet())?;
+///     Ok(trainer.into_model())
+/// }
+///
+/// let data = TensorDataset::new(Tensor::<Shape![4, 2]>::ones(), tensor![0, 1, 1, 0])?;
+/// train(sequential![Linear(2, 2)].init(&mut Generator::manual_seed(0)), &data)?;
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a network with parameters of its own",
-    label = "declare it with `sequential!`"
+    label = "not a network with parameters",
+    note = "`sequential!` declares one; give it itself and not a reference: a `Trainer` gives it back with `into_model()`"
 )]
 pub trait Model: Layer + Sized {
     /// The element type of the parameters.
@@ -107,7 +129,7 @@ pub trait Model: Layer + Sized {
         let mut y = Tensor::zeros_of(x.shape().of::<Self::Output>());
         let batch = x.shape().batch();
         let mut saved = Buffer::zeros(batch * Self::SAVED);
-        <Self as Layer>::forward(Forward {
+        <Self as Layer>::forward_pass(Forward {
             params: self.parameters(),
             x: x.as_slice(),
             y: y.as_mut_slice(),
@@ -129,7 +151,7 @@ pub trait Model: Layer + Sized {
     {
         let batch = x.shape().batch();
         let Parts { saved, y, .. } = workspace.parts(batch);
-        <Self as Layer>::forward(Forward { params: self.parameters(), x: x.as_slice(), y, saved, batch });
+        <Self as Layer>::forward_pass(Forward { params: self.parameters(), x: x.as_slice(), y, saved, batch });
         TensorView::of_slice(x.shape().of::<Self::Output>(), y)
     }
 
@@ -173,11 +195,11 @@ pub trait Model: Layer + Sized {
         let batch = x.shape().batch();
         let params = self.parameters();
         let Parts { saved, y, dy, scratch, gradients } = workspace.parts(batch);
-        <Self as Layer>::forward(Forward { params, x: x.as_slice(), y, saved, batch });
+        <Self as Layer>::forward_pass(Forward { params, x: x.as_slice(), y, saved, batch });
         let output = TensorView::of_slice(x.shape().of::<Self::Output>(), y);
         let value = loss.value_and_gradient(output, target, dy)?;
         let dparams = gradients.parameters_mut();
-        <Self as Layer>::backward(Backward {
+        <Self as Layer>::backward_pass(Backward {
             params,
             x: x.as_slice(),
             y,

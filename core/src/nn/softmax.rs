@@ -53,13 +53,13 @@ impl<S: EndsWith> Layer for Softmax<S> {
 
     fn view<E: Float>(_params: &[E]) {}
 
-    fn forward<E: Float>(pass: Forward<'_, E>) {
+    fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         for (x, y) in pass.x.chunks_exact(S::Last::SIZE).zip(pass.y.chunks_exact_mut(S::Last::SIZE)) {
             softmax(x, y);
         }
     }
 
-    fn backward<E: Float>(pass: Backward<'_, E>) {
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         let Some(dx) = pass.dx else { return };
         let rows = pass.y.chunks_exact(S::Last::SIZE).zip(pass.dy.chunks_exact(S::Last::SIZE));
         for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE).zip(rows) {
@@ -77,14 +77,14 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
 
     fn view<E: Float>(_params: &[E]) {}
 
-    fn forward<E: Float>(pass: Forward<'_, E>) {
+    fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         for (x, y) in pass.x.chunks_exact(S::Last::SIZE).zip(pass.y.chunks_exact_mut(S::Last::SIZE)) {
             let (max, log) = log_sum_exp(x);
             y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - max - log);
         }
     }
 
-    fn backward<E: Float>(pass: Backward<'_, E>) {
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         let Some(dx) = pass.dx else { return };
         let rows = pass.y.chunks_exact(S::Last::SIZE).zip(pass.dy.chunks_exact(S::Last::SIZE));
         for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE).zip(rows) {

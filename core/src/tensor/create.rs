@@ -252,6 +252,10 @@ pub fn literal<S: StaticShape, E: Element>(numbers: &[E]) -> Tensor<S, E> {
 impl Error {
     fn length(given: usize, pattern: Vec<Option<usize>>) -> Self {
         let expected = pattern.iter().flatten().product();
+        if pattern.contains(&None) {
+            let shape = Sizes(pattern).to_string();
+            return Error::Rows { given, row: expected, shape };
+        }
         Error::Length { given, expected, shape: format!("a tensor of shape {}", Sizes(pattern)) }
     }
 }

@@ -1,5 +1,5 @@
 use super::{Storage, Tensor, TensorView};
-use crate::dim::{Dim, StaticDim};
+use crate::dim::{D, Dim, StaticDim};
 use crate::element::Element;
 use crate::shape::{Features, Shape, StaticShape};
 use core::iter::FusedIterator;
@@ -99,17 +99,36 @@ impl<Row: Features, E: Element> ExactSizeIterator for RowsIter<'_, Row, E> {}
 impl<Row: Features, E: Element> FusedIterator for RowsIter<'_, Row, E> {}
 
 impl<N: StaticDim, E: Element, B: Storage<E>> Tensor<(N,), E, B> {
-    /// The elements as an array whose length is the type's.
+    /// The elements as an array whose length is the type's, however large; [`to_array`](Tensor::to_array) gives a plain
+    /// array for up to 999.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![1500]> = Tensor::ones();
+    /// assert_eq!(x.to_generic_array().len(), 1500);
+    /// ```
+    #[must_use]
+    pub fn to_generic_array(&self) -> GenericArray<E, N::Num> {
+        GenericArray::<E, N::Num>::from_slice(self.as_slice()).clone()
+    }
+}
+
+impl<const N: usize, E: Element, B: Storage<E>> Tensor<(D<N>,), E, B>
+where
+    D<N>: StaticDim,
+{
+    /// The elements as an array, of up to 999.
     ///
     /// ```
     /// use plywood::prelude::*;
     ///
     /// let x: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
-    /// let [a, b, c] = x.row(0).unwrap().to_array().into_array();
+    /// let [a, b, c] = x.row(0).unwrap().to_array();
     /// assert_eq!((a, b, c), (1.0, 2.0, 3.0));
     /// ```
     #[must_use]
-    pub fn to_array(&self) -> GenericArray<E, N::Num> {
-        GenericArray::<E, N::Num>::from_slice(self.as_slice()).clone()
+    pub fn to_array(&self) -> [E; N] {
+        core::array::from_fn(|i| self.as_slice()[i])
     }
 }

@@ -40,7 +40,8 @@ impl Fit {
         Fit { drop_last, ..self }
     }
 
-    /// Stop when the loss (on the validation set, if there is one) has not been lower for this many epochs.
+    /// Stop when the loss (on the validation set, if there is one) has not been lower for this many epochs. The network
+    /// stays as the last epoch left it.
     #[must_use]
     pub fn early_stop(self, patience: u64) -> Self {
         Fit { patience: Some(patience), ..self }

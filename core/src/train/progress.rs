@@ -32,22 +32,24 @@ impl Progress {
         Progress::Lines { first, epochs }
     }
 
-    pub(super) fn epoch(&self, epoch: &Epoch) {
+    /// Shows an epoch; `stop` if it is the last because nothing gets better.
+    pub(super) fn epoch(&self, epoch: &Epoch, stop: bool) {
+        let stopped = if stop { " | stopped early" } else { "" };
         match self {
             Progress::Quiet => {}
             Progress::Lines { first, epochs } => {
                 let done = epoch.number - first;
                 let before = done - 1;
-                if done == 1 || done == *epochs || done * 10 / epochs > before * 10 / epochs {
+                if stop || done == 1 || done == *epochs || done * 10 / epochs > before * 10 / epochs {
                     let width = (first + epochs).to_string().len();
-                    let line = format!("epoch {:>width$}/{}: {epoch}\n", epoch.number, first + epochs);
+                    let line = format!("epoch {:>width$}/{}: {epoch}{stopped}\n", epoch.number, first + epochs);
                     // Nobody may be reading any more; that must not end the training.
                     let _ = std::io::stderr().write_all(line.as_bytes());
                 }
             }
             #[cfg(feature = "progress")]
             Progress::Bar(bar) => {
-                bar.set_message(epoch.to_string());
+                bar.set_message(format!("{epoch}{stopped}"));
                 bar.inc(1);
             }
         }

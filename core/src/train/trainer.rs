@@ -162,6 +162,9 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
     {
         not_empty("the training set", train)?;
+        if fit.batch == 0 {
+            return Err(Error::Setting { what: "the batch of a fit", given: "0".to_owned(), expected: "at least 1" });
+        }
         let mut loader = DataLoader::new(train).batch_size(fit.batch)?.drop_last(fit.drop_last);
         if let Some(seed) = fit.seed {
             loader = loader.shuffle(seed);
@@ -185,7 +188,6 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             let validation = validation.map(|data| self.evaluate(data)).transpose()?;
             let epoch =
                 Epoch { number: self.epochs, train: evaluation, validation, seconds: start.elapsed().as_secs_f64() };
-            progress.epoch(&epoch);
             history.epochs.push(epoch);
             let loss = validation.unwrap_or(evaluation).loss;
             if loss < best {
@@ -193,7 +195,9 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             } else {
                 waited += 1;
             }
-            if fit.patience.is_some_and(|patience| waited >= patience) {
+            let stop = fit.patience.is_some_and(|patience| waited >= patience);
+            progress.epoch(&epoch, stop);
+            if stop {
                 break;
             }
         }
