@@ -148,24 +148,18 @@ pub const fn limb<const K: usize>(size: usize) -> usize {
     }
 }
 
-/// [`limb`] of a layer's size, of which [`check_size`] says once what is wrong with it; limb 3 is the whole of it.
+/// A size of a layer; refuses what is none.
 #[doc(hidden)]
 #[must_use]
-pub const fn layer_limb<const K: usize>(size: usize) -> usize {
-    match K {
-        3 => size,
-        _ => limb::<K>(if size > 1_000_000_000 { 1 } else { size }),
-    }
-}
-
-/// Refuses what is no size of a layer.
-#[doc(hidden)]
-pub const fn check_size(size: usize, what: &str) {
+pub const fn check_size(size: usize, what: &str) -> usize {
     assert!(size > 0 && size <= 1_000_000_000, "{}", what);
+    size
 }
 
 impl<const A: usize, const B: usize, const C: usize> D<A, B, C> {
     const VALUE: usize = {
+        assert!(A < 1000 || A == 1000 && B == 0 && C == 0, "this `D` is not a size: write it as `Size![…]`");
+        assert!(B == 1000 && C == 1000 || A > 0 && B < 1000, "this `D` is not a size: write it as `Size![…]`");
         let high = if B == 1000 { A } else { A * 1000 + B };
         if C == 1000 { high } else { high * 1000 + C }
     };

@@ -63,7 +63,7 @@ pub use tensor::{Tensor, TensorView};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::backend::Buffer;
-    pub use crate::dim::{check_size, layer_limb, limb};
+    pub use crate::dim::{check_size, limb};
     pub use crate::nn::activation::bits;
     pub use crate::shape::{EndsWith, Flat};
     pub use crate::tensor::{Storage, literal};

@@ -50,7 +50,8 @@ pub trait Shape: Copy + Debug + PartialEq + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "the shape `{Self}` is not known at compile time",
     label = "this needs every size as a type",
-    note = "where a size is known only at run time (`Dyn`), use the constructor that takes a shape value, as `Tensor::zeros_of((Dyn(n), D::<6>))`"
+    note = "where a size is known only at run time (`Dyn`), use the constructor that takes a shape value, as `Tensor::zeros_of((Dyn(n), D::<6>))`",
+    note = "in a generic function give each size the bound `StaticDim`, as `N: StaticDim`"
 )]
 pub trait StaticShape: Shape + Default {
     /// The sizes, first dimension first.

@@ -24,6 +24,8 @@ pub(crate) struct Planned {
     /// Its name, if it has one.
     pub(crate) name: Option<Ident>,
     pub(crate) ty: TokenStream,
+    /// Its doc comment.
+    pub(crate) docs: Vec<syn::Attribute>,
     /// Where its type stands in the user's text.
     pub(crate) span: Span,
     pub(crate) text: String,
@@ -55,33 +57,51 @@ pub(crate) struct Plan {
     pub(crate) input: Shape,
     pub(crate) output: Shape,
     pub(crate) fits: Vec<Fit>,
-    /// Constants that must be sizes of a layer, with what they are.
-    pub(crate) sizes: Vec<(Expr, String)>,
+    pub(crate) constants: Vec<Constant>,
+}
+
+/// A constant that must be a size of a layer.
+pub(crate) struct Constant {
+    /// Its name in the emitted code.
+    pub(crate) name: Ident,
+    pub(crate) expr: Expr,
+    /// What is wrong if it is not.
+    pub(crate) what: String,
 }
 
 /// Names that a layer cannot have, because a network has a function of that name.
 const RESERVED: &[&str] = &[
+    "LAYERS",
+    "PARAMS",
     "at",
     "backward",
+    "backward_pass",
     "clone",
+    "default",
     "eq",
     "fmt",
     "forward",
+    "forward_pass",
     "forward_with",
+    "from_buffer",
+    "from_parameters",
     "gradients",
     "gradients_with",
+    "hash",
     "init",
     "parameters",
     "parameters_mut",
+    "reset_parameters",
     "state_dict",
     "summary",
+    "to_owned",
     "update",
     "view",
 ];
 
 /// Checks the list; `None` where nothing sensible can be emitted.
 pub(crate) fn check(network: Network, mistakes: &mut Mistakes) -> Option<Plan> {
-    let mut checker = Checker { params: Vec::new(), sizes: Vec::new(), mistakes, fits: Vec::new() };
+    let mut checker = Checker { params: Vec::new(), constants: Vec::new(), mistakes, fits: Vec::new() };
     let mut declared = None;
     if let Some(item) = &network.item {
         checker.params = type_params(item, checker.mistakes)?;
@@ -128,7 +148,19 @@ pub(crate) fn check(network: Network, mistakes: &mut Mistakes) -> Option<Plan> {
     if !good {
         return None;
     }
-    Some(Plan { item: network.item, layers, input: input?, output: at.shape, fits: checker.fits, sizes: checker.sizes })
+    Some(Plan {
+        item: network.item,
+        layers,
+        input: input?,
+        output: at.shape,
+        fits: checker.fits,
+        constants: checker.constants,
+    })
+}
+
+/// Text as it stands in a message with placeholders.
+fn escaped(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
 }
 
 /// Whether a name stands anywhere in an expression.
@@ -152,7 +184,7 @@ struct Flow {
 struct Checker<'a> {
     /// The type parameters of the struct.
     params: Vec<Ident>,
-    sizes: Vec<(Expr, String)>,
+    constants: Vec<Constant>,
     mistakes: &'a mut Mistakes,
     fits: Vec<Fit>,
 }
@@ -174,7 +206,13 @@ fn type_params(item: &Item, mistakes: &mut Mistakes) -> Option<Vec<Ident>> {
                     true => "; the element type is a parameter already, as in `Net::<f64>`",
                     false => "",
                 };
-                if !bounds.contains("StaticDim") && item.generics.where_clause.is_none() {
+                let clauses = item.generics.where_clause.to_token_stream().to_string();
+                let bounded = |text: &str| {
+                    text.split(',').any(|clause| {
+                        clause.contains("StaticDim") && clause.split_whitespace().any(|word| name == word)
+                    })
+                };
+                if !bounds.contains("StaticDim") && !bounded(&clauses) {
                     wrong(
                         name.span(),
                         format!("the size parameter `{name}` needs the bound `{name}: StaticDim`{hint}"),
@@ -205,17 +243,17 @@ impl Checker<'_> {
         for (index, layer) in layers.iter().enumerate() {
             let mut kept = layer.name.clone();
             if let Some(name) = &layer.name {
-                if RESERVED.contains(&name.to_string().as_str()) {
+                if RESERVED.contains(&name.unraw().to_string().as_str()) {
                     let message =
                         format!("layer {index} cannot be named `{name}`: a network has a function of that name");
                     self.mistakes.add(name.span(), message);
                     kept = None;
-                } else if let Some(first) = seen.get(&name.to_string()) {
+                } else if let Some(first) = seen.get(&name.unraw().to_string()) {
                     let message = format!("layer {index} `{}` has the name of layer {first}", layer.text());
                     self.mistakes.add(name.span(), message);
                     kept = None;
                 } else {
-                    seen.insert(name.to_string(), index);
+                    seen.insert(name.unraw().to_string(), index);
                 }
             }
             names.push(kept);
@@ -256,16 +294,26 @@ impl Checker<'_> {
                 }
                 _ => {
                     let text = text_of(&expr);
-                    self.sizes.push((
-                        *expr.clone(),
-                        format!("{place}: the size `{text}` is not between 1 and 1,000,000,000"),
-                    ));
-                    let ty = constant_type(&expr, "layer_limb");
+                    let what = format!("{place}: the size `{text}` is not between 1 and 1,000,000,000");
+                    let ty = self.constant(&expr, what);
                     Some(Dim { expr: Some(quote!((#expr))), ..Dim::opaque(ty, &text) })
                 }
             },
             Size::Infer(span) => inferred(self, span),
         }
+    }
+
+    /// The type of a constant, which is evaluated once and by a name of its own, so that what is wrong is said once.
+    fn constant(&mut self, expr: &Expr, what: String) -> TokenStream {
+        let text = expr.to_token_stream().to_string();
+        let known = self.constants.iter().position(|constant| constant.expr.to_token_stream().to_string() == text);
+        let index = known.unwrap_or(self.constants.len());
+        let mut name = quote::format_ident!("PLYWOOD_SIZE_{index}");
+        if known.is_none() {
+            self.constants.push(Constant { name: name.clone(), expr: expr.clone(), what });
+        }
+        name.set_span(expr.span().resolved_at(Span::call_site()));
+        constant_type(&syn::parse_quote!(#name))
     }
 
     fn dims(&mut self, exprs: &[Expr], place: &str) -> Option<Vec<Dim>> {
@@ -325,6 +373,7 @@ impl Checker<'_> {
             key: String::new(),
             name: None,
             ty,
+            docs: layer.docs.clone(),
             span: layer.span(),
             text: text_of(&layer.path),
             params: false,
@@ -405,7 +454,11 @@ impl Checker<'_> {
                     self.fits.push(Fit {
                         got: flow.shape.shown(),
                         want: input.shown(),
-                        message: format!("{place} takes {{Want}}, but {} gives {{Self}}", flow.from),
+                        message: format!(
+                            "{} takes {{Want}}, but {} gives {{Self}}",
+                            escaped(place),
+                            escaped(&flow.from)
+                        ),
                         label: "takes {Want}, gets {Self}".to_owned(),
                         span: layer.span(),
                     });

@@ -2,7 +2,7 @@
 
 mod step;
 
-use crate::check::{Fit, Plan, Planned};
+use crate::check::{Constant, Fit, Plan, Planned};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use step::{Fresh, Step, steps};
@@ -16,9 +16,10 @@ pub(crate) fn emit(plan: &Plan, errors: &TokenStream) -> TokenStream {
             quote!(#errors #network)
         }
         None => {
-            let name = format_ident!("Sequential");
+            let types = plan.layers.iter().map(|layer| &layer.ty);
+            let name = Fresh::new(quote!(#(#types)*)).name("Sequential");
             let network = Emitter::new(plan, &name, &Generics::default(), &syn::Visibility::Inherited)
-                .network(&[parse_quote!(#[derive(Clone, Debug)])]);
+                .network(&[parse_quote!(#[derive(Clone, Debug, PartialEq)])]);
             quote!({
                 #errors
                 #network
@@ -70,7 +71,7 @@ impl<'a> Emitter<'a> {
         let mut declared = self.generics.clone();
         declared.params.push(parse_quote!(#elem: ::plywood::Float = f32));
         declared.params.push(parse_quote!(#store = ::plywood::__private::Buffer<#elem>));
-        let position = self.fresh.name("N");
+        let position = self.fresh.name("POSITION");
         let single = self.generics_with(&[]);
         let owned = self.generics_with(&[parse_quote!(#elem: ::plywood::Float)]);
         let any = self.generics_with(&[
@@ -82,14 +83,16 @@ impl<'a> Emitter<'a> {
         let accessors = self.accessors();
         let at = self.at_impls(&any);
         let fits = plan.fits.iter().map(|fit| self.fit_check(fit, &single));
-        let sizes = plan.sizes.iter().map(|(size, what)| {
-            let (size, span) = (crate::size::unbraced(size), syn::spanned::Spanned::span(size));
-            quote_spanned!(span=> const _: () = ::plywood::__private::check_size(::plywood::__private::layer_limb::<3>(#size), #what);)
+        let constants = plan.constants.iter().map(|Constant { name, expr, what }| {
+            let (expr, span) = (crate::size::unbraced(expr), syn::spanned::Spanned::span(expr));
+            let value = quote_spanned!(span=> ::plywood::__private::check_size(#expr, #what));
+            quote!(const #name: usize = #value;)
         });
         // The compiler looks into the output's type here, too, and would report a type that is no layer a second time
         // if this were at another place.
         let place = plan.layers.iter().find(|layer| layer.outside).map_or_else(Span::call_site, |layer| layer.span);
         let as_other = quote_spanned!(place=> type As<#other: ::plywood::Float> = #name<#(#own,)* #other>;);
+        let cfgs = attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
         let init_doc = format!("A `{name}` with PyTorch's default initial values.");
         quote! {
             #(#attrs)*
@@ -98,8 +101,10 @@ impl<'a> Emitter<'a> {
                 layers: ::core::marker::PhantomData<(#elem, #(#own,)*)>,
             }
 
-            #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code)]
+            #(#cfgs)*
+            #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, deprecated)]
             const _: () = {
+                #(#constants)*
                 #(#aliases)*
 
                 impl #any ::plywood::nn::Layer for #name<#(#own,)* #elem, #store> #where_clause {
@@ -138,11 +143,11 @@ impl<'a> Emitter<'a> {
 
                 impl #any #name<#(#own,)* #elem, #store> #where_clause {
                     /// The parameters of the layer at a position, counted from 0 as in PyTorch.
-                    #vis fn at<const #position: usize>(&self) -> <Self as ::plywood::nn::At<#position>>::View<'_>
+                    #vis fn at<const #position: usize>(&self) -> <Self as ::plywood::nn::At<{ #position }>>::View<'_>
                     where
-                        Self: ::plywood::nn::At<#position>,
+                        Self: ::plywood::nn::At<{ #position }>,
                     {
-                        <Self as ::plywood::nn::At<#position>>::at(self)
+                        <Self as ::plywood::nn::At<{ #position }>>::at(self)
                     }
 
                     #accessors
@@ -150,7 +155,6 @@ impl<'a> Emitter<'a> {
 
                 #at
                 #(#fits)*
-                #(#sizes)*
             };
         }
     }
@@ -168,6 +172,8 @@ impl<'a> Emitter<'a> {
         let Emitter { plan, name, own, other, .. } = self;
         let (input, output) = (plan.input.ty(), plan.output.ty());
         let kind = name.to_string();
+        let place = plan.layers.iter().find(|layer| layer.outside).map_or_else(Span::call_site, |layer| layer.span);
+        let ends = quote_spanned!(place=> type Input = #input; type Output = #output;);
         let steps = &self.steps;
         let all = |what: &str| -> Vec<_> { steps.iter().map(|step| step.get(what)).collect() };
         let [params, multiply_adds, saved] = ["PARAMS", "MULTIPLY_ADDS", "SAVED"].map(all);
@@ -195,8 +201,7 @@ impl<'a> Emitter<'a> {
         let forward = self.forward(&between);
         let backward = self.backward(&between, &slots);
         quote! {
-            type Input = #input;
-            type Output = #output;
+            #ends
             type View<'a, #other: ::plywood::Float> = #name<#(#own,)* #other, &'a [#other]>;
             const KIND: &'static str = #kind;
             const LAYERS: &'static [::plywood::nn::LayerInfo] = &::plywood::nn::LayerInfo::placed([#(#infos),*]);
@@ -267,11 +272,11 @@ impl<'a> Emitter<'a> {
                     quote!(::core::option::Option::Some(#gradient))
                 }
             };
-            let backward = step.function("backward_pass", other);
+            let (backward, scratch_size) = (step.function("backward_pass", other), step.get("SCRATCH"));
             quote! {
                 #backward(::plywood::nn::Backward {
                     params: #p, x: #x, y: #y, saved: #s,
-                    dy: #dy, dx: #dx, dparams: #g, scratch: &mut *scratch, batch,
+                    dy: #dy, dx: #dx, dparams: #g, scratch: &mut scratch[..batch * #scratch_size], batch,
                 });
             }
         });
@@ -290,27 +295,29 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// The layers that can have parameters, with their part of the network's.
+    /// The layers that can have parameters, each with the numbers of parameters before it.
     fn with_params(&self) -> impl Iterator<Item = (usize, &Planned, Step, TokenStream)> {
         let mut before = quote!(0);
         self.plan.layers.iter().enumerate().filter(|(_, layer)| layer.params).map(move |(index, layer)| {
             let step = Step::of(layer);
             let params = step.get("PARAMS");
-            let part = quote!(&self.parameters.as_slice()[#before..][..#params]);
+            let offset = before.clone();
             before.extend(quote!(+ #params));
-            (index, layer, step, part)
+            (index, layer, step, offset)
         })
     }
 
     fn accessors(&self) -> TokenStream {
         let Emitter { vis, elem, .. } = self;
         self.with_params()
-            .filter_map(|(index, layer, step, part)| {
+            .filter_map(|(index, layer, step, offset)| {
                 let name = layer.name.as_ref()?;
                 let (of, view) = (step.view("'_", elem), step.function("view", elem));
+                let (docs, part) = (&layer.docs, step.part(&offset, Span::call_site()));
                 let doc = format!("The parameters of layer {index}, `{name}: {}`.", layer.text);
                 Some(quote! {
                     #[doc = #doc]
+                    #(#docs)*
                     #vis fn #name(&self) -> #of {
                         #view(#part)
                     }
@@ -322,8 +329,9 @@ impl<'a> Emitter<'a> {
     fn at_impls(&self, any: &TokenStream) -> TokenStream {
         let Emitter { name, where_clause, own, elem, store, .. } = self;
         self.with_params()
-            .map(|(index, _, step, part)| {
+            .map(|(index, _, step, offset)| {
                 let (of, given, view) = (step.view("'a", elem), step.view("'_", elem), step.function("view", elem));
+                let part = step.part(&offset, step.span);
                 let items = quote_spanned! {step.span=>
                     type View<'a> = #of where Self: 'a;
 
@@ -347,6 +355,13 @@ impl<'a> Emitter<'a> {
         let (fits, wants, same) = (self.fresh.name("Fits"), self.fresh.name("Want"), self.fresh.name("Same"));
         let (message, label) =
             (message.replace("{Want}", &format!("{{{wants}}}")), label.replace("{Want}", &format!("{{{wants}}}")));
+        // By a name of its own, so that what is unknown in it is reported where it stands and not here again.
+        let given = self.fresh.name("Given");
+        let (alias, got) = if self.own.is_empty() {
+            (Some(quote!(type #given = #got;)), given.to_token_stream())
+        } else {
+            (None, got.clone())
+        };
         let ok = respan(quote!(<#got as #fits<#want>>::OK), *span);
         quote! {
             const _: () = {
@@ -356,6 +371,7 @@ impl<'a> Emitter<'a> {
                 }
                 #[diagnostic::do_not_recommend]
                 impl<#same> #fits<#same> for #same {}
+                #alias
                 fn fits #generics () #where_clause {
                     #ok
                 }

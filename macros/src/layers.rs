@@ -90,19 +90,32 @@ pub(crate) enum Kind {
 
 /// Reads a layer's name and arguments.
 pub(crate) fn kind_of(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
-    let Some(ident) = layer.path.get_ident() else { return outside(layer, place, mistakes) };
+    let Some(ident) = own_name(&layer.path) else { return outside(layer, place, mistakes) };
     let name = ident.to_string();
     match SIGNATURES.iter().find(|signature| signature.name == name) {
         Some(signature) => known(layer, signature, place, mistakes),
         None => match misspelled(&name) {
             Some(meant) => {
                 mistakes.add(ident.span(), format!("{place}: unknown layer `{name}`; did you mean `{}`?", meant.name));
-                // Read on as if it were, so that what else is wrong is found, too.
-                known(layer, meant, place, mistakes)
+                // Read on as if it were, so that what does not fit is found, too; its arguments may be another layer's.
+                let mut further = Mistakes::new();
+                let kind = known(layer, meant, place, &mut further);
+                if further.into_compile_errors().is_empty() { kind } else { Kind::Broken }
             }
             None => outside(layer, place, mistakes),
         },
     }
+}
+
+/// `Linear`, also where it is written `nn::Linear` or `plywood::nn::Linear`.
+fn own_name(path: &syn::Path) -> Option<&syn::Ident> {
+    let mut names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    let last = names.pop()?;
+    let ours = names == ["nn"] || names == ["plywood", "nn"];
+    if ours && SIGNATURES.iter().any(|signature| signature.name == last) {
+        return path.segments.last().map(|segment| &segment.ident);
+    }
+    path.get_ident()
 }
 
 /// Layers of PyTorch with names close to one of ours: whoever writes them means them.
@@ -336,7 +349,10 @@ impl Reader<'_> {
 fn literal(expr: &Expr) -> Option<&Lit> {
     match expr {
         Expr::Lit(lit) => Some(&lit.lit),
-        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => literal(&unary.expr),
+        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => match &*unary.expr {
+            Expr::Lit(lit) => Some(&lit.lit),
+            _ => None,
+        },
         _ => None,
     }
 }

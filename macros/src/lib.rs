@@ -7,6 +7,7 @@
 
 mod check;
 mod emit;
+mod fragments;
 mod layers;
 mod literal;
 mod mistakes;
@@ -48,6 +49,7 @@ use syn::parse_macro_input;
 #[allow(non_snake_case)]
 #[proc_macro]
 pub fn Shape(input: TokenStream) -> TokenStream {
+    let input = fragments::visible(input.into()).into();
     let shape = parse_macro_input!(input as size::ShapeLiteral);
     quote!(#shape).into()
 }
@@ -66,6 +68,7 @@ pub fn Shape(input: TokenStream) -> TokenStream {
 #[allow(non_snake_case)]
 #[proc_macro]
 pub fn Size(input: TokenStream) -> TokenStream {
+    let input = fragments::visible(input.into()).into();
     let size = parse_macro_input!(input as size::SizeLiteral);
     quote!(#size).into()
 }
@@ -84,6 +87,7 @@ pub fn Size(input: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro]
 pub fn tensor(input: TokenStream) -> TokenStream {
+    let input = fragments::visible(input.into()).into();
     let literal = parse_macro_input!(input as literal::Literal);
     quote!(#literal).into()
 }
@@ -178,6 +182,7 @@ pub fn tensor(input: TokenStream) -> TokenStream {
 /// on parts of that block and of one workspace; a `Linear` takes its bias and the activation after it in one call.
 #[proc_macro]
 pub fn sequential(input: TokenStream) -> TokenStream {
+    let input = fragments::visible(input.into()).into();
     let network = parse_macro_input!(input as parse::Network);
     let mut mistakes = mistakes::Mistakes::new();
     let plan = check::check(network, &mut mistakes);

@@ -2,6 +2,7 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
@@ -32,6 +33,8 @@ pub(crate) struct Shapes {
 
 /// `name: Path(args)`
 pub(crate) struct Layer {
+    /// Its doc comment.
+    pub(crate) docs: Vec<Attribute>,
     pub(crate) name: Option<Ident>,
     pub(crate) path: Path,
     pub(crate) args: Vec<Arg>,
@@ -149,6 +152,10 @@ fn layers(input: ParseStream<'_>) -> Result<Vec<Layer>> {
 
 impl Parse for Layer {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let docs = input.call(Attribute::parse_outer)?;
+        if let Some(other) = docs.iter().find(|attribute| !attribute.path().is_ident("doc")) {
+            return Err(Error::new(other.span(), "a layer takes no attributes but a doc comment"));
+        }
         let name = if input.peek(Ident) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
             let name = input.parse()?;
             input.parse::<Token![:]>()?;
@@ -172,13 +179,21 @@ impl Parse for Layer {
             parenthesized!(list in input);
             args.extend(list.parse_terminated(Arg::parse, Token![,])?);
         }
-        Ok(Layer { name, path, args })
+        Ok(Layer { docs, name, path, args })
     }
 }
 
 fn path(input: ParseStream<'_>) -> Result<Path> {
-    let mut path = input.call(Path::parse_mod_style)?;
-    if input.peek(Token![<]) {
+    let mut path = Path { leading_colon: input.parse()?, segments: syn::punctuated::Punctuated::new() };
+    loop {
+        path.segments.push_value(syn::PathSegment::from(input.call(Ident::parse_any)?));
+        if !input.peek(Token![::]) || input.peek3(Token![<]) {
+            break;
+        }
+        path.segments.push_punct(input.parse()?);
+    }
+    // `Scale<…>` and `Scale::<…>`
+    if input.peek(Token![<]) || input.peek(Token![::]) {
         let arguments = input.parse()?;
         if let Some(last) = path.segments.last_mut() {
             last.arguments = syn::PathArguments::AngleBracketed(arguments);

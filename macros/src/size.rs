@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, Lit, Result, Token, UnOp};
+use syn::{Error, Expr, Lit, Result, Token, UnOp};
 
 pub(crate) const MAX: u64 = 1_000_000_000;
 
@@ -37,7 +37,7 @@ impl Size {
                 _ => Err(Error::new(span, format!("a size is a number, a constant or `_`, but this is {}", text()))),
             },
             Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
-                Err(Error::new(span, format!("a size cannot be negative, but this is {}", text().replace("- ", "-"))))
+                Err(Error::new(span, format!("a size cannot be negative, but this is {}", text())))
             }
             Expr::Path(path) => match path.path.get_ident() {
                 Some(name) if name.to_string().chars().all(|c| !c.is_uppercase()) => Err(Error::new(
@@ -66,9 +66,21 @@ impl Size {
 /// An expression as its author would write it, on one line.
 pub(crate) fn text_of(tokens: &impl ToTokens) -> String {
     let text = tokens.to_token_stream().to_string();
-    [(" ,", ","), (" (", "("), ("( ", "("), (" )", ")"), (" :: ", "::"), ("- ", "-"), (" < ", "<"), (" >", ">")]
-        .iter()
-        .fold(text, |text, (from, to)| text.replace(from, to))
+    let text = text.strip_prefix("- ").map_or(text.clone(), |rest| format!("-{rest}"));
+    [
+        (" ,", ","),
+        (" (", "("),
+        ("( ", "("),
+        (" )", ")"),
+        (" :: ", "::"),
+        ("(- ", "(-"),
+        (", - ", ", -"),
+        ("= - ", "= -"),
+        (" < ", "<"),
+        (" >", ">"),
+    ]
+    .iter()
+    .fold(text, |text, (from, to)| text.replace(from, to))
 }
 
 /// `D<50, 257>` for 50,257.
@@ -92,14 +104,13 @@ pub(crate) fn unbraced(expr: &Expr) -> TokenStream {
     }
 }
 
-/// `D` of a constant expression; `function` takes the limbs out.
-pub(crate) fn constant_type(expr: &Expr, function: &str) -> TokenStream {
+/// `D` of a constant expression.
+pub(crate) fn constant_type(expr: &Expr) -> TokenStream {
     let span = expr.span();
-    let function = Ident::new(function, span);
     let expr = unbraced(expr);
     let limb = |k: usize| {
         let k = proc_macro2::Literal::usize_unsuffixed(k);
-        quote_spanned!(span=> { ::plywood::__private::#function::<#k>(#expr) })
+        quote_spanned!(span=> { ::plywood::__private::limb::<#k>(#expr) })
     };
     let (a, b, c) = (limb(0), limb(1), limb(2));
     quote_spanned!(span=> ::plywood::D<#a, #b, #c>)
@@ -109,7 +120,7 @@ impl ToTokens for Size {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         tokens.extend(match self {
             Size::Literal { value, span } => literal_type(*value, *span),
-            Size::Constant(expr) => constant_type(expr, "limb"),
+            Size::Constant(expr) => constant_type(expr),
             Size::Infer(span) => quote_spanned!(*span=> ::plywood::Dyn),
         });
     }

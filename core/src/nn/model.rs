@@ -261,8 +261,16 @@ impl<M> DerefMut for Gradients<M> {
 }
 
 /// A network of which the type is known and the parameters are not: what `sequential![…]` gives as an expression.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Uninit<M>(PhantomData<M>);
+
+impl<M> Copy for Uninit<M> {}
+
+impl<M> Clone for Uninit<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
 
 impl<M: Model> Uninit<M> {
     #[doc(hidden)]

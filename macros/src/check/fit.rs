@@ -1,8 +1,8 @@
 //! Whether what comes in is what a layer takes.
 
-use super::{Checker, Fit, Flow};
+use super::{Checker, Fit, Flow, escaped};
 use crate::shape::{Dim, Shape};
-use crate::size::{constant_type, text_of};
+use crate::size::text_of;
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::Expr;
@@ -29,12 +29,14 @@ impl Checker<'_> {
             Shape::Unknown => None,
             Shape::Known(dims) if dims.len() == 1 => dims.first().cloned(),
             Shape::Known(dims) => {
-                let value = dims.iter().try_fold(1, |product: u64, dim| product.checked_mul(dim.value?));
-                if let Some(value) = value {
-                    if value > crate::size::MAX {
-                        self.mistakes.add(span, format!("{place} gives {value} features, more than 1,000,000,000"));
+                let values: Option<Vec<u64>> = dims.iter().map(|dim| dim.value).collect();
+                if let Some(values) = values {
+                    let product = values.iter().try_fold(1, |product: u64, value| product.checked_mul(*value));
+                    let Some(value) = product.filter(|product| *product <= crate::size::MAX) else {
+                        let sizes = shape.text();
+                        self.mistakes.add(span, format!("{place} gives more than 1,000,000,000 features ({sizes})"));
                         return None;
-                    }
+                    };
                     return Some(Dim::literal(value, shape.text(), span));
                 }
                 let factors: Option<Vec<_>> = dims.iter().map(|dim| dim.expr.clone()).collect();
@@ -56,11 +58,8 @@ impl Checker<'_> {
                         return None;
                     }
                 };
-                self.sizes.push((
-                    product.clone(),
-                    format!("{place}: the number of features is not between 1 and 1,000,000,000"),
-                ));
-                let ty = constant_type(&product, "layer_limb");
+                let what = format!("{place}: the number of features is not between 1 and 1,000,000,000");
+                let ty = self.constant(&product, what);
                 Some(Dim { expr: Some(quote!((#product))), ..Dim::opaque(ty, &shape.text()) })
             }
         }
@@ -115,7 +114,7 @@ impl Checker<'_> {
         self.fits.push(Fit {
             got,
             want: wanted.ty.clone(),
-            message: format!("{place} takes {{Want}} features, but {} gives {{Self}}", flow.from),
+            message: format!("{} takes {{Want}} features, but {} gives {{Self}}", escaped(place), escaped(&flow.from)),
             label: "takes {Want}, gets {Self}".to_owned(),
             span,
         });
@@ -149,7 +148,7 @@ impl Checker<'_> {
         self.fits.push(Fit {
             got: at.shape.shown(),
             want: declared.shown(),
-            message: format!("the declared output is {{Want}}, but {} gives {{Self}}", at.from),
+            message: format!("the declared output is {{Want}}, but {} gives {{Self}}", escaped(&at.from)),
             label: "declared {Want}, gets {Self}".to_owned(),
             span,
         });

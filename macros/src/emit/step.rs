@@ -68,6 +68,12 @@ impl Step {
         quote_spanned!(self.span=> #view<#lifetime, #elem>)
     }
 
+    /// Its part of the parameters of `self`, which means the same only where `self` comes from the same place.
+    pub(super) fn part(&self, offset: &TokenStream, place: Span) -> TokenStream {
+        let params = self.get("PARAMS");
+        quote_spanned!(place=> &self.parameters.as_slice()[#offset..][..#params])
+    }
+
     /// The number of elements of its output.
     pub(super) fn numel(&self) -> TokenStream {
         let output = self.get("Output");
