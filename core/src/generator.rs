@@ -35,7 +35,7 @@ impl Generator {
     /// The `index`-th independent sequence of the same seed, from its beginning.
     #[must_use]
     pub fn stream(&self, index: u64) -> Self {
-        Generator { seed: self.seed, stream: self.stream.wrapping_add(mix(index)), drawn: 0, block: [0; 4] }
+        Generator { seed: self.seed, stream: mix(self.stream ^ mix(index)), drawn: 0, block: [0; 4] }
     }
 
     /// 32 random bits.
@@ -79,7 +79,7 @@ impl Generator {
     pub fn normal<E: Float>(&mut self) -> E {
         let u = 1.0 - self.uniform::<f64>(); // in (0, 1]: its logarithm is finite
         let angle = core::f64::consts::TAU * self.uniform::<f64>();
-        E::of((-2.0 * u.ln()).sqrt() * angle.cos())
+        E::of((-2.0 * libm::log(u)).sqrt() * libm::cos(angle)) // libm's, which are the same on every machine
     }
 
     /// Puts the items in random order (Fisher and Yates).

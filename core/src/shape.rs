@@ -36,13 +36,17 @@ pub trait Shape: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// What the type says, as `[_, 784]`: a size known at run time is `_`.
     fn pattern() -> Sizes<Vec<Option<usize>>>;
 
+    /// The number of elements; `None` if it is more than a `usize` can hold.
+    fn checked_numel(&self) -> Option<usize> {
+        self.sizes().as_ref().iter().try_fold(1usize, |product, size| product.checked_mul(*size))
+    }
+
     /// The number of elements.
     ///
     /// # Panics
-    /// If it is more than a `usize` can hold, as a `Vec` of that length does.
+    /// If it is more than a `usize` can hold, as for a `Vec` of that length.
     fn numel(&self) -> usize {
-        let product = self.sizes().as_ref().iter().try_fold(1usize, |product, size| product.checked_mul(*size));
-        product.expect("capacity overflow")
+        self.checked_numel().expect("capacity overflow")
     }
 }
 

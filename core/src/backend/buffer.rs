@@ -60,12 +60,6 @@ impl<E: Element> Buffer<E> {
     }
 }
 
-impl<E: Element> Default for Buffer<E> {
-    fn default() -> Self {
-        Self::zeros(0)
-    }
-}
-
 impl<E: Element> PartialEq for Buffer<E> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()

@@ -73,6 +73,16 @@ impl<N: StaticDim, E: Float> StandardScaler<N, E> {
         let center: Vec<f64> = about.iter().zip(lost).map(|(about, lost)| about + lost).collect();
         let variance = averages(x.as_slice(), rows, columns, |column, x| (x - center[column]).powi(2));
 
+        let finite = |column: &usize| center[*column].is_finite() && variance[*column].is_finite();
+        if let Some(column) = (0..columns).find(|column| !finite(column)) {
+            return Err(Error::NotFinite {
+                what: "a StandardScaler cannot be fitted: the numbers of a column are too large for their variance",
+                row: rows - 1,
+                column,
+                value: variance[column],
+            });
+        }
+
         let (mut mean, mut scale) = (Tensor::zeros_of((N::default(),)), Tensor::zeros_of((N::default(),)));
         let places = mean.as_mut_slice().iter_mut().zip(scale.as_mut_slice());
         for ((mean, scale), (center, variance)) in places.zip(center.into_iter().zip(variance)) {
@@ -81,6 +91,33 @@ impl<N: StaticDim, E: Float> StandardScaler<N, E> {
                 deviation if is_constant(rows, center, variance) || deviation == E::zero() => E::one(),
                 deviation => deviation,
             };
+        }
+        Ok(StandardScaler { mean, scale })
+    }
+
+    /// A scaler of known mean and scale, as one that was fitted elsewhere.
+    ///
+    /// # Errors
+    /// If a mean or a scale is not finite, or a scale is 0.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let scaler = StandardScaler::new(tensor![1.0, 2.0], tensor![1.0, 4.0])?;
+    /// assert_eq!(scaler.transform(&tensor![[2.0, 10.0]]), tensor![[1.0, 2.0]]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn new(mean: Tensor<(N,), E>, scale: Tensor<(N,), E>) -> Result<Self> {
+        let what = "a StandardScaler cannot be made";
+        if let Some(column) = mean.iter().position(|mean| !mean.is_finite()) {
+            return Err(Error::NotFinite { what, row: 0, column, value: double(mean.as_slice()[column]) });
+        }
+        if let Some(column) = scale.iter().position(|scale| !scale.is_finite() || *scale == E::zero()) {
+            return Err(Error::Setting {
+                what: "a scale of a StandardScaler",
+                given: scale.as_slice()[column].to_string(),
+                expected: "finite and not 0",
+            });
         }
         Ok(StandardScaler { mean, scale })
     }

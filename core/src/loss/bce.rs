@@ -22,7 +22,7 @@ use crate::tensor::{Storage, Tensor, TensorView};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BCELoss;
 
-/// Binary cross-entropy of logits: the mean of max(z, 0) − z · t + ln(1 + e^−|z|), as `torch.nn.BCEWithLogitsLoss`.
+/// Binary cross-entropy of logits: the mean of (1 − t) · z + max(−z, 0) + ln(1 + e^−|z|), as `torch.nn.BCEWithLogitsLoss`.
 ///
 /// Targets are probabilities of the predictions' shape. It is [`BCELoss`] after a `Sigmoid`, exact for every logit.
 ///
@@ -77,7 +77,7 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
         pointwise(y, target, scale, dy, term, f, derivative)
     }
 
-    fn correct(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>) -> Option<usize> {
+    fn correct(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>) -> Option<(usize, usize)> {
         Some(same_side(y, 0.5, target))
     }
 }
@@ -97,11 +97,11 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
         dy: Option<&mut [E]>,
         term: impl FnMut(E),
     ) -> Result<()> {
-        let f = |z: E, t: E| z.max(E::zero()) - z * t + (-z.abs()).exp().ln_1p();
+        let f = |z: E, t: E| (E::one() - t) * z + (-z).max(E::zero()) + (-z.abs()).exp().ln_1p();
         pointwise(y, target, scale, dy, term, f, |z, t| Sigmoid::forward(z) - t)
     }
 
-    fn correct(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>) -> Option<usize> {
+    fn correct(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>) -> Option<(usize, usize)> {
         Some(same_side(y, 0.0, target))
     }
 }

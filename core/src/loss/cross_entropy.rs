@@ -115,10 +115,10 @@ where
         Ok(())
     }
 
-    fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N,), L, St>) -> Option<usize> {
+    fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N,), L, St>) -> Option<(usize, usize)> {
         let classes = y.sizes()[1].max(1);
         let rows = y.as_slice().chunks_exact(classes).zip(target);
-        Some(rows.filter(|(z, label)| label.to_usize() == Some(argmax(z))).count())
+        Some((rows.filter(|(z, label)| label.to_usize() == Some(argmax(z))).count(), y.sizes()[0]))
     }
 }
 
@@ -148,9 +148,9 @@ where
         Ok(())
     }
 
-    fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N, K), E, St>) -> Option<usize> {
+    fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N, K), E, St>) -> Option<(usize, usize)> {
         let classes = y.sizes()[1].max(1);
         let rows = y.as_slice().chunks_exact(classes).zip(target.as_slice().chunks_exact(classes));
-        Some(rows.filter(|(z, t)| argmax(z) == argmax(t)).count())
+        Some((rows.filter(|(z, t)| argmax(z) == argmax(t)).count(), y.sizes()[0]))
     }
 }

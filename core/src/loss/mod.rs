@@ -86,8 +86,8 @@ pub trait Loss<Y: Shape, T, E: Float> {
         term: impl FnMut(E),
     ) -> Result<()>;
 
-    /// How many predictions name the right class; `None` for a loss that is not about classes.
-    fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<usize> {
+    /// How many predictions name the right class, and out of how many; `None` for a loss that is not about classes.
+    fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {
         let _ = (y, target);
         None
     }
@@ -141,7 +141,7 @@ impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for &L {
         (*self).terms(y, target, scale, dy, term)
     }
 
-    fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<usize> {
+    fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {
         (*self).correct(y, target)
     }
 }
@@ -182,7 +182,7 @@ impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for Sum<L> {
         self.0.terms(y, target, scale, dy, term)
     }
 
-    fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<usize> {
+    fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {
         self.0.correct(y, target)
     }
 }

@@ -37,12 +37,12 @@ pub(super) fn pointwise<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>>(
     Ok(())
 }
 
-/// How many predictions lie on their target's side of a threshold.
+/// How many predictions lie on their target's side of a threshold, and out of how many.
 pub(super) fn same_side<Y: Shape, S: Shape, E: Float, B: Storage<E>>(
     y: TensorView<'_, Y, E>,
     threshold: f64,
     target: &Tensor<S, E, B>,
-) -> usize {
-    let pairs = y.iter().zip(target);
-    pairs.filter(|(y, t)| (**y > E::of(threshold)) == (**t > E::of(0.5))).count()
+) -> (usize, usize) {
+    let right = y.iter().zip(target).filter(|(y, t)| (**y > E::of(threshold)) == (**t > E::of(0.5)));
+    (right.count(), y.numel())
 }

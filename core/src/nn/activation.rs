@@ -368,6 +368,7 @@ impl<const MIN: u64, const MAX: u64> Activation for Hardtanh<MIN, MAX> {
 
     #[inline]
     fn forward<E: Float>(x: E) -> E {
+        const { assert!(f64::from_bits(MIN) < f64::from_bits(MAX), "Hardtanh: min_val must be below max_val") }
         if x < number(MIN) {
             number(MIN)
         } else if x > number(MAX) {

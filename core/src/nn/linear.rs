@@ -72,7 +72,7 @@ where
     const MULTIPLY_ADDS: usize = Lead::NUMEL * O::SIZE * I::SIZE;
 
     fn reset_parameters<E: Float>(params: &mut [E], rng: &mut Generator) {
-        init::uniform(params, 1.0 / (I::SIZE as f64).sqrt(), rng);
+        init::uniform(params, 1.0 / (I::SIZE.max(1) as f64).sqrt(), rng);
     }
 
     fn view<E: Float>(params: &[E]) -> Self::View<'_, E> {

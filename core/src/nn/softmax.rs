@@ -54,15 +54,15 @@ impl<S: EndsWith> Layer for Softmax<S> {
     fn view<E: Float>(_params: &[E]) {}
 
     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
-        for (x, y) in pass.x.chunks_exact(S::Last::SIZE).zip(pass.y.chunks_exact_mut(S::Last::SIZE)) {
+        for (x, y) in pass.x.chunks_exact(S::Last::SIZE.max(1)).zip(pass.y.chunks_exact_mut(S::Last::SIZE.max(1))) {
             softmax(x, y);
         }
     }
 
     fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         let Some(dx) = pass.dx else { return };
-        let rows = pass.y.chunks_exact(S::Last::SIZE).zip(pass.dy.chunks_exact(S::Last::SIZE));
-        for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE).zip(rows) {
+        let rows = pass.y.chunks_exact(S::Last::SIZE.max(1)).zip(pass.dy.chunks_exact(S::Last::SIZE.max(1)));
+        for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE.max(1)).zip(rows) {
             let dot: E = y.iter().zip(dy).map(|(y, dy)| *y * *dy).sum();
             dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx = *y * (*dy - dot));
         }
@@ -78,7 +78,7 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
     fn view<E: Float>(_params: &[E]) {}
 
     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
-        for (x, y) in pass.x.chunks_exact(S::Last::SIZE).zip(pass.y.chunks_exact_mut(S::Last::SIZE)) {
+        for (x, y) in pass.x.chunks_exact(S::Last::SIZE.max(1)).zip(pass.y.chunks_exact_mut(S::Last::SIZE.max(1))) {
             let (max, log) = log_sum_exp(x);
             y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - max - log);
         }
@@ -86,8 +86,8 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
 
     fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         let Some(dx) = pass.dx else { return };
-        let rows = pass.y.chunks_exact(S::Last::SIZE).zip(pass.dy.chunks_exact(S::Last::SIZE));
-        for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE).zip(rows) {
+        let rows = pass.y.chunks_exact(S::Last::SIZE.max(1)).zip(pass.dy.chunks_exact(S::Last::SIZE.max(1)));
+        for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE.max(1)).zip(rows) {
             let sum: E = dy.iter().copied().sum();
             dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx = *dy - y.exp() * sum);
         }

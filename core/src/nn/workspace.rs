@@ -40,7 +40,7 @@ impl<M: Model> Workspace<M> {
     /// An empty workspace; the first step gives it its memory.
     #[must_use]
     pub fn new() -> Self {
-        Workspace { memory: Buffer::default(), gradients: Gradients::zeros() }
+        Workspace { memory: Buffer::zeros(0), gradients: Gradients::zeros() }
     }
 
     /// The output of the last forward pass, which was on a batch of this shape.

@@ -1,4 +1,4 @@
-use super::{Optimizer, Result, moments, setting};
+use super::{Optimizer, Result, moments, same_length, setting};
 use crate::backend::Buffer;
 use crate::element::Float;
 
@@ -62,6 +62,7 @@ impl<E: Float> Optimizer<E> for Adam<E> {
         setting("the second beta of Adam", b2, (0.0..1.0).contains(&b2), "at least 0 and below 1")?;
         setting("the eps of Adam", self.eps, self.eps >= 0.0, "at least 0")?;
         setting("the weight decay of Adam", self.weight_decay, self.weight_decay >= 0.0, "at least 0")?;
+        same_length(parameters.len(), gradients.len())?;
         let mean = moments("Adam", &mut self.mean, parameters.len())?;
         let square = moments("Adam", &mut self.square, parameters.len())?;
         self.steps += 1;

@@ -30,7 +30,8 @@ pub trait Optimizer<E: Float> {
     /// One step on a block of parameters and the block of their gradients.
     ///
     /// # Errors
-    /// If a setting makes no sense, or the block has not the length of the steps before.
+    /// If a setting makes no sense, there is not one gradient per parameter, or moments are kept of another number of
+    /// parameters.
     fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()>;
 
     /// One step on a network.
@@ -50,10 +51,18 @@ pub trait Optimizer<E: Float> {
 
 /// A setting in its range.
 fn setting(what: &'static str, value: f64, good: bool, expected: &'static str) -> Result<()> {
-    if good {
+    if good && value.is_finite() {
         return Ok(());
     }
     Err(Error::Setting { what, given: value.to_string(), expected })
+}
+
+/// A gradient for every parameter.
+fn same_length(parameters: usize, gradients: usize) -> Result<()> {
+    if parameters == gradients {
+        return Ok(());
+    }
+    Err(Error::Length { given: gradients, expected: parameters, shape: "the gradients of the parameters".to_owned() })
 }
 
 /// A moment of every parameter: zeros at the first step, and of the same length ever after.

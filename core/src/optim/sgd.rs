@@ -1,4 +1,4 @@
-use super::{Optimizer, Result, moments, setting};
+use super::{Optimizer, Result, moments, same_length, setting};
 use crate::backend::Buffer;
 use crate::element::Float;
 
@@ -64,6 +64,8 @@ impl<E: Float> Optimizer<E> for SGD<E> {
         setting("the learning rate of SGD", self.lr, self.lr >= 0.0, "at least 0")?;
         setting("the momentum of SGD", self.momentum, self.momentum >= 0.0, "at least 0")?;
         setting("the weight decay of SGD", self.weight_decay, self.weight_decay >= 0.0, "at least 0")?;
+        setting("the dampening of SGD", self.dampening, true, "a finite number")?;
+        same_length(parameters.len(), gradients.len())?;
         if self.nesterov {
             setting("the momentum of SGD with Nesterov", self.momentum, self.momentum > 0.0, "above 0")?;
             setting("the dampening of SGD with Nesterov", self.dampening, self.dampening == 0.0, "0")?;

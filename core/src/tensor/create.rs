@@ -28,9 +28,9 @@ macro_rules! from_numel {
     ($($name:ident)*) => {
         impl<First: Dim, $($name: StaticDim),*> FromNumel for (First, $($name,)*) {
             fn from_numel(numel: usize) -> Option<Self> {
-                let row: usize = 1 $(* $name::SIZE)*;
+                let row = ($($name::default(),)*).checked_numel()?;
                 let first = First::from_size(First::KNOWN.unwrap_or(numel / row.max(1)))?;
-                (first.size() * row == numel).then_some((first, $($name::default(),)*))
+                (first.size().checked_mul(row)? == numel).then_some((first, $($name::default(),)*))
             }
         }
     };
@@ -86,10 +86,10 @@ impl<S: Shape, E: Element> Tensor<S, E> {
     /// # Errors
     /// If the slice does not have as many elements as the shape.
     pub fn from_slice_of(shape: S, slice: &[E]) -> Result<Self> {
-        if slice.len() != shape.numel() {
+        if Some(slice.len()) != shape.checked_numel() {
             return Err(Error::Length {
                 given: slice.len(),
-                expected: shape.numel(),
+                expected: shape.checked_numel().unwrap_or(usize::MAX),
                 shape: format!("a tensor of shape {}", Sizes(shape.sizes().as_ref())),
             });
         }
@@ -251,7 +251,7 @@ pub fn literal<S: StaticShape, E: Element>(numbers: &[E]) -> Tensor<S, E> {
 
 impl Error {
     fn length(given: usize, pattern: Vec<Option<usize>>) -> Self {
-        let expected = pattern.iter().flatten().product();
+        let expected = pattern.iter().flatten().fold(1, |product: usize, size| product.saturating_mul(*size));
         if pattern.contains(&None) {
             let shape = Sizes(pattern).to_string();
             return Error::Rows { given, row: expected, shape };

@@ -5,7 +5,7 @@ use core::fmt::{self, Display};
 pub struct Evaluation {
     /// The loss over the whole set.
     pub loss: f64,
-    /// The share of samples whose class is right, in [0, 1]; `None` for a loss that is not about classes.
+    /// The share of predictions whose class is right, in `[0, 1]`: of samples, or of single outputs for a loss of each; `None` for a loss that is not about classes.
     pub accuracy: Option<f64>,
 }
 

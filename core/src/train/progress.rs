@@ -40,9 +40,11 @@ impl Progress {
             Progress::Lines { first, epochs } => {
                 let done = epoch.number - first;
                 let before = done - 1;
-                if stop || done == 1 || done == *epochs || done * 10 / epochs > before * 10 / epochs {
-                    let width = (first + epochs).to_string().len();
-                    let line = format!("epoch {:>width$}/{}: {epoch}{stopped}\n", epoch.number, first + epochs);
+                let tenth = |done: u64| u128::from(done) * 10 / u128::from(*epochs);
+                if stop || done == 1 || done == *epochs || tenth(done) > tenth(before) {
+                    let width = (first.saturating_add(*epochs)).to_string().len();
+                    let line =
+                        format!("epoch {:>width$}/{}: {epoch}{stopped}\n", epoch.number, first.saturating_add(*epochs));
                     // Nobody may be reading any more; that must not end the training.
                     let _ = std::io::stderr().write_all(line.as_bytes());
                 }

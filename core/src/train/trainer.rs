@@ -11,6 +11,9 @@ use crate::shape::{Features, InputOf};
 use crate::tensor::{Storage, Tensor};
 use std::time::Instant;
 
+/// The largest batch of an evaluation.
+const EVALUATED_AT_ONCE: usize = 1024;
+
 type Input<M> = <M as Layer>::Input;
 /// A batch of any size of the network's inputs, of its outputs, and of targets of shape `Y`.
 type Inputs<M> = <Input<M> as Features>::Batched<Dyn>;
@@ -85,7 +88,8 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// One step on one batch; gives the loss before it. Nothing is allocated after the first of the largest batch.
     ///
     /// # Errors
-    /// If the loss cannot be computed, or a setting of the optimizer makes no sense. The parameters are as they were.
+    /// If the loss cannot be computed or is not finite, or a setting of the optimizer makes no sense. The parameters are
+    /// as they were.
     pub fn step<X, B, T>(&mut self, x: &Tensor<X, M::Elem, B>, target: &T) -> Result<M::Elem>
     where
         X: InputOf<M, Inputs<M>>,
@@ -93,6 +97,9 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         L: Loss<X::Of<M::Output>, T, M::Elem>,
     {
         let (loss, gradients) = self.model.gradients_with(&mut self.workspace, x, target, &self.loss)?;
+        if !number(loss).is_finite() {
+            return Err(Error::Diverged { loss: number(loss), epoch: self.epochs + 1 });
+        }
         self.optimizer.step(&mut self.model, gradients)?;
         Ok(loss)
     }
@@ -143,10 +150,19 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
     {
         not_empty("the data set of an evaluation", data)?;
-        let y = self.model.forward_with(&mut self.workspace, data.inputs());
-        let loss = self.loss.forward(&y, data.targets())?;
-        let correct = self.loss.correct(y, data.targets());
-        Ok(Evaluation { loss: number(loss), accuracy: correct.map(|correct| correct as f64 / data.len() as f64) })
+        // In parts, so that the memory of a large set is not the memory of all its activations.
+        let order: Vec<usize> = (0..data.len()).collect();
+        let (mut x, mut target) = data.gather(&[])?;
+        let (mut sum, mut correct) = (0.0, None);
+        for rows in order.chunks(EVALUATED_AT_ONCE) {
+            data.gather_into(rows, &mut x, &mut target)?;
+            let y = self.model.forward_with(&mut self.workspace, &x);
+            let loss = number(self.loss.forward(&y, &target)?);
+            sum += if L::MEAN { loss * rows.len() as f64 } else { loss };
+            correct = plus(correct, self.loss.correct(y, &target));
+        }
+        let loss = if L::MEAN { sum / data.len() as f64 } else { sum };
+        Ok(Evaluation { loss, accuracy: correct.map(share) })
     }
 
     fn run<Y, T>(
@@ -195,7 +211,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             } else {
                 waited += 1;
             }
-            let stop = fit.patience.is_some_and(|patience| waited >= patience);
+            let stop = fit.patience.is_some_and(|patience| waited >= patience.max(1));
             progress.epoch(&epoch, stop);
             if stop {
                 break;
@@ -219,27 +235,30 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
     {
         loader.order_into(self.epochs, order);
-        let (mut sum, mut weight, mut seen, mut correct) = (0.0, 0.0, 0, None);
+        let (mut sum, mut weight, mut correct) = (0.0, 0.0, None);
         for rows in loader.chunks(order) {
             train.gather_into(rows, x, target)?;
             let loss = number(self.step(x, target)?);
-            if !loss.is_finite() {
-                return Err(Error::Diverged { loss, epoch: self.epochs + 1 });
-            }
             // A mean is over the samples of its batch, of which the last may have fewer.
             let samples = if L::MEAN { rows.len() as f64 } else { 1.0 };
             sum += loss * samples;
             weight += samples;
-            seen += rows.len();
             let y = self.workspace.output::<Inputs<M>>(x.shape());
-            correct = self.loss.correct(y, target).map(|right| right + correct.unwrap_or(0));
+            correct = plus(correct, self.loss.correct(y, target));
         }
         self.epochs += 1;
-        Ok(Evaluation {
-            loss: if L::MEAN { sum / weight } else { sum },
-            accuracy: correct.map(|correct| correct as f64 / seen as f64),
-        })
+        Ok(Evaluation { loss: if L::MEAN { sum / weight } else { sum }, accuracy: correct.map(share) })
     }
+}
+
+/// Adds up (right, of); `None` is the beginning, or a loss that is not about classes.
+fn plus(before: Option<(usize, usize)>, more: Option<(usize, usize)>) -> Option<(usize, usize)> {
+    let (right, of) = before.unwrap_or_default();
+    more.map(|more| (right + more.0, of + more.1))
+}
+
+fn share((right, of): (usize, usize)) -> f64 {
+    right as f64 / of as f64
 }
 
 fn number<E: Element>(value: E) -> f64 {

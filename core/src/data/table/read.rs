@@ -147,7 +147,7 @@ impl Lines<'_> {
 /// Whether a quote swallowed the text up to its end: the last cell goes on over lines and no quote ends it.
 fn is_open(record: &StringRecord, raw: &str) -> bool {
     let last = record.iter().next_back().unwrap_or_default();
-    last.contains(['\n', '\r']) && !raw.trim_end().ends_with('"')
+    last.contains(['\n', '\r']) && !raw.bytes().filter(|byte| *byte == b'"').count().is_multiple_of(2)
 }
 
 fn same(names: &[String]) -> Option<(usize, usize)> {
