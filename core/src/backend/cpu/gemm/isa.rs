@@ -50,13 +50,10 @@ impl Isa {
 /// A kernel of [`super::kernel`] for one instruction set.
 pub(super) type Run<E> = unsafe fn(&Job<E>);
 
-/// The vectors in a row of the widest tile.
-pub(super) const VECTORS: usize = 2;
-
 /// The most rows and columns of [`kernel::dots`].
 pub(super) const DOTS: usize = 4;
 
-/// The rows of b that [`kernel::combine`] takes at once.
+/// The most rows of b that [`kernel::combine`] takes at once.
 pub(super) const COMBINED: usize = 8;
 
 /// The kernels of one instruction set for one element type.
@@ -64,11 +61,11 @@ pub(super) struct Kernels<E: 'static> {
     /// The elements of a vector.
     pub lanes: usize,
     /// `tiles[r - 1][c - 1]`: [`kernel::tile`] of r rows and c vectors.
-    pub tiles: &'static [[Run<E>; VECTORS]],
+    pub tiles: &'static [&'static [Run<E>]],
     /// `dots[r - 1][c - 1]`: [`kernel::dots`] of r rows and c columns.
     pub dots: [[Run<E>; DOTS]; DOTS],
-    /// [`kernel::combine`] of one row, and of [`COMBINED`].
-    pub combine: [Run<E>; 2],
+    /// `combine[p - 1]`: [`kernel::combine`] of p rows.
+    pub combine: [Run<E>; COMBINED],
     /// The side of what `transpose` transposes.
     pub block: usize,
     /// `to[j, i] = from[i, j]` of a square block: `from`, the distance of its rows, `to`, the distance of its rows.
@@ -81,8 +78,12 @@ pub(super) trait Kernel: num_traits::Float + core::ops::AddAssign + 'static {
     fn kernels(isa: Isa) -> &'static Kernels<Self>;
 }
 
+macro_rules! tiles {
+    ($tile:ident $rows:literal [$($vectors:literal)*]) => { &[$($tile::<$rows, $vectors>),*] };
+}
+
 macro_rules! kernels {
-    ($name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*], $transpose:path $(, $features:literal)?) => {
+    ($name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*] by $vectors:tt, $transpose:path $(, $features:literal)?) => {
         mod $name {
             use super::*;
 
@@ -108,14 +109,17 @@ macro_rules! kernels {
 
             pub(super) static KERNELS: Kernels<$E> = Kernels {
                 lanes: <$V as Vector>::LANES,
-                tiles: &[$([tile::<$rows, 1>, tile::<$rows, 2>]),*],
+                tiles: &[$(tiles!(tile $rows $vectors)),*],
                 dots: [
                     [dots::<1, 1, 4>, dots::<1, 2, 4>, dots::<1, 3, 2>, dots::<1, 4, 2>],
                     [dots::<2, 1, 2>, dots::<2, 2, 2>, dots::<2, 3, 1>, dots::<2, 4, 1>],
                     [dots::<3, 1, 2>, dots::<3, 2, 1>, dots::<3, 3, 1>, dots::<3, 4, 1>],
                     [dots::<4, 1, 2>, dots::<4, 2, 1>, dots::<4, 3, 1>, dots::<4, 4, 1>],
                 ],
-                combine: [combine::<1>, combine::<COMBINED>],
+                combine: [
+                    combine::<1>, combine::<2>, combine::<3>, combine::<4>,
+                    combine::<5>, combine::<6>, combine::<7>, combine::<8>,
+                ],
                 block: 32 / size_of::<$E>(),
                 transpose: $transpose,
             };
@@ -123,16 +127,16 @@ macro_rules! kernels {
     };
 }
 
-kernels!(portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6], transpose::<f32>);
-kernels!(portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6], transpose::<f64>);
+kernels!(portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
+kernels!(portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6], x86::transpose_ps, "avx2,fma");
+kernels!(avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_ps, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6], x86::transpose_pd, "avx2,fma");
+kernels!(avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_pd, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6 7 8 9 10 11 12], x86::transpose_ps, "avx512f,avx2,fma");
+kernels!(avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_ps, "avx512f,avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6 7 8 9 10 11 12], x86::transpose_pd, "avx512f,avx2,fma");
+kernels!(avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_pd, "avx512f,avx2,fma");
 
 /// A block's transpose in plain code.
 ///

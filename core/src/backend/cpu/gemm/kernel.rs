@@ -3,7 +3,7 @@
 //! Each is inlined into functions that are compiled for one instruction set (see [`super::isa`]); on its own, none runs
 //! fast.
 
-use super::vector::Vector;
+use super::vector::{Vector, prefetch};
 
 /// One call of a kernel: `y += a · b` for a few rows and columns.
 #[derive(Clone, Copy)]
@@ -36,6 +36,11 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V
     // SAFETY: the caller's contract: every offset below is inside the matrices it describes. The pointers step with
     // wrapping arithmetic because the last step leaves them.
     unsafe {
+        for i in 0..R {
+            for c in 0..C {
+                prefetch(y.wrapping_add(i * y_row + c * V::LANES));
+            }
+        }
         let mut sums = [[V::zero(); C]; R];
         for _ in 0..k {
             let mut columns = [V::zero(); C];
@@ -132,7 +137,7 @@ unsafe fn step<V: Vector, const R: usize, const C: usize>(
     }
 }
 
-/// One row of y, any number of columns: a sum of P rows of b, each with its factor from a. `k` is P.
+/// One row of y, any number of columns: a sum of P rows of b, each with its factor from a.
 ///
 /// # Safety
 ///

@@ -104,10 +104,10 @@ fn large<E: Kernel>(isa: Isa, y: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, (
     let kernels = E::kernels(isa);
     // SAFETY: this machine has the instructions and the slices hold what the sizes say: both are asserted above.
     unsafe {
-        if a.col == 1 && b.row == 1 && (m == 1 || m <= DOT_ROWS && k >= DOT_SUM) {
+        if a.col == 1 && b.row == 1 && (m == 1 || (m <= DOT_ROWS || n <= DOTS) && k >= DOT_SUM) {
             dots(kernels, y, a, b, (m, k, n));
-        } else if m == 1 && b.col == 1 {
-            combine(kernels, y, a, b, (k, n));
+        } else if b.col == 1 && (m == 1 || k <= COMBINED / 2 && m * n >= 1 << 15) {
+            combine(kernels, y, a, b, (m, k, n));
         } else {
             blocked::product(kernels, y, a, b, (m, k, n));
         }
@@ -146,34 +146,34 @@ unsafe fn dots<E: Kernel>(
     }
 }
 
-/// The product of a single row and row-major `b`.
+/// The product row by row, with row-major `b`.
 ///
 /// # Safety
 ///
-/// As [`blocked::product`], with `m` of 1.
+/// As [`blocked::product`].
 unsafe fn combine<E: Kernel>(
     kernels: &Kernels<E>,
     y: &mut [E],
     a: Matrix<'_, E>,
     b: Matrix<'_, E>,
-    (k, n): (usize, usize),
+    (m, k, n): (usize, usize, usize),
 ) {
-    let mut p = 0;
-    while p < k {
-        let at_once = if k - p >= COMBINED { COMBINED } else { 1 };
-        let job = Job {
-            k: at_once,
-            a: a.data[p * a.col..].as_ptr(),
-            a_row: a.row,
-            a_col: a.col,
-            b: b.data[p * b.row..].as_ptr(),
-            b_step: b.row,
-            y: y.as_mut_ptr(),
-            y_row: n,
-            columns: n,
-        };
-        // SAFETY: `at_once` rows of b from p on, as many elements of the row of a, and the whole row of y.
-        unsafe { kernels.combine[usize::from(at_once > 1)](&job) }
-        p += at_once;
+    for i in 0..m {
+        for p in (0..k).step_by(COMBINED) {
+            let at_once = COMBINED.min(k - p);
+            let job = Job {
+                k: at_once,
+                a: a.data[i * a.row + p * a.col..].as_ptr(),
+                a_row: a.row,
+                a_col: a.col,
+                b: b.data[p * b.row..].as_ptr(),
+                b_step: b.row,
+                y: y[i * n..].as_mut_ptr(),
+                y_row: n,
+                columns: n,
+            };
+            // SAFETY: `at_once` rows of b from p on, as many elements of row i of a, and the whole row i of y.
+            unsafe { kernels.combine[at_once - 1](&job) }
+        }
     }
 }

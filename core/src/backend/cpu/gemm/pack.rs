@@ -1,13 +1,16 @@
-//! Panels: pieces of an operand, copied into the order in which a kernel reads them.
+//! Panels: columns of b, copied into the order in which a kernel reads them.
 
 use super::isa::{Kernel, Kernels};
+use super::vector::prefetch;
 use crate::backend::Buffer;
 use core::cell::RefCell;
 
-/// Some lines of a matrix, as a kernel needs them: element (i, p), p along the sums, is at
-/// `i · across + p · along`.
+/// How many rows ahead a row is asked for.
+const AHEAD: usize = 16;
+
+/// Some columns of b: element p, along the sums, of column i is at `i · across + p · along`.
 #[derive(Clone, Copy)]
-pub(super) struct Lines<E> {
+pub(super) struct Panel<E> {
     pub from: *const E,
     pub across: usize,
     pub along: usize,
@@ -15,19 +18,26 @@ pub(super) struct Lines<E> {
     pub k: usize,
 }
 
-/// Copies lines to `to[p · width + i]`; from `count` to `width` there are zeros.
+/// Copies columns to `to[p · width + i]`; from `count` to `width` there are zeros.
 ///
 /// # Safety
 ///
-/// The machine has the kernels' instructions, all lines can be read, `to` is valid for `k · width`, `count ≤ width`.
-pub(super) unsafe fn pack<E: Kernel>(kernels: &Kernels<E>, lines: Lines<E>, to: *mut E, width: usize) {
-    let Lines { from, across, along, count, k } = lines;
+/// The machine has the kernels' instructions, all columns can be read, `to` is valid for `k · width`, `count ≤ width`.
+pub(super) unsafe fn pack<E: Kernel>(kernels: &Kernels<E>, panel: Panel<E>, to: *mut E, width: usize) {
+    let Panel { from, across, along, count, k } = panel;
     let block = kernels.block;
-    // SAFETY: the caller's contract; i stays below `count`, p below `k`, and i + zeros below `width`.
+    // SAFETY: the caller's contract; i stays below `count`, p below `k`.
     unsafe {
+        if count < width {
+            to.write_bytes(0, k * width);
+        }
         if across == 1 {
             for p in 0..k {
-                core::ptr::copy_nonoverlapping(from.add(p * along), to.add(p * width), count);
+                // The rows are far apart, in pages of their own: the processor does not foresee them.
+                for i in (0..count).step_by(64 / size_of::<E>()) {
+                    prefetch(from.wrapping_add((p + AHEAD) * along + i));
+                }
+                copy(from.add(p * along), to.add(p * width), count);
             }
         } else if along == 1 && count >= block && k >= block {
             // The last block moves back until it fits, and writes some elements a second time.
@@ -43,9 +53,27 @@ pub(super) unsafe fn pack<E: Kernel>(kernels: &Kernels<E>, lines: Lines<E>, to: 
                 }
             }
         }
-        if count < width {
-            for p in 0..k {
-                core::slice::from_raw_parts_mut(to.add(p * width + count), width - count).fill(E::zero());
+    }
+}
+
+/// Copies `count` elements: a few, for which a call of `memcpy` takes longer than the copy.
+///
+/// # Safety
+///
+/// They can be read and written.
+#[inline(always)]
+unsafe fn copy<E: Copy>(from: *const E, to: *mut E, count: usize) {
+    type Piece = [u8; 16];
+    let piece = size_of::<Piece>() / size_of::<E>();
+    // SAFETY: the caller's contract. The last piece moves back until it fits.
+    unsafe {
+        if count >= piece {
+            for i in (0..count).step_by(piece).map(|i| i.min(count - piece)) {
+                to.add(i).cast::<Piece>().write_unaligned(from.add(i).cast::<Piece>().read_unaligned());
+            }
+        } else {
+            for i in 0..count {
+                *to.add(i) = *from.add(i);
             }
         }
     }
@@ -56,17 +84,14 @@ thread_local! {
     static PANELS: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
 }
 
-/// Runs `f` on memory for two runs of elements, each 64-byte aligned. What is in it is anything, but initialised.
-pub(super) fn with_panels<E: Kernel, T>(first: usize, second: usize, f: impl FnOnce(*mut E, *mut E) -> T) -> T {
-    const { assert!(size_of::<f64>().is_multiple_of(size_of::<E>()) && align_of::<E>() <= 64) };
-    let line = 64 / size_of::<E>();
-    let first = first.next_multiple_of(line);
-    let len = ((first + second) * size_of::<E>()).div_ceil(size_of::<f64>());
+/// Runs `f` on memory for `len` elements, 64-byte aligned. What is in it is anything, but initialised.
+pub(super) fn with_panel_memory<E: Kernel, T>(len: usize, f: impl FnOnce(*mut E) -> T) -> T {
+    const { assert!(size_of::<E>() <= size_of::<f64>() && align_of::<E>() <= 64) };
     PANELS.with_borrow_mut(|panels| {
+        let len = (len * size_of::<E>()).div_ceil(size_of::<f64>());
         if panels.as_slice().len() < len {
             panels.resize(len);
         }
-        let start = panels.as_mut_slice().as_mut_ptr().cast::<E>();
-        f(start, start.wrapping_add(first))
+        f(panels.as_mut_slice().as_mut_ptr().cast())
     })
 }

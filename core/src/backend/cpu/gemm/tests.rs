@@ -121,13 +121,17 @@ fn sums_around_the_lengths_of_vectors() {
 #[test]
 fn sizes_around_the_borders_of_blocks() {
     let mut rng = Generator::manual_seed(2);
-    let borders = [(blocked::MC, 3, 33), (3, blocked::KC, 17), (2, 3, blocked::NC), (2, 2 * blocked::KC, 5)];
+    let borders = [(100, 3, 33), (3, blocked::KC, 17), (2, 3, blocked::NC), (2, 2 * blocked::KC, 5)];
     for (m, k, n) in borders {
         for sizes in [(m - 1, k - 1, n - 1), (m, k, n), (m + 1, k + 1, n + 1)] {
             check_both(sizes, &mut rng);
         }
     }
-    check_both((blocked::MC + 5, blocked::KC + 7, 50), &mut rng);
+    check_both((105, blocked::KC + 7, 50), &mut rng);
+    // b does not stay in the second cache; is packed for many rows; is packed because its rows compete for cache lines.
+    for sizes in [(8, blocked::KC, 400), (257, 3, 40), (33, 3, 256)] {
+        check_both(sizes, &mut rng);
+    }
 }
 
 #[test]

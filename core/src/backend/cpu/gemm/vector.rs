@@ -96,3 +96,15 @@ macro_rules! portable {
 }
 
 portable!(f32, f64);
+
+/// Asks for the memory at an address ahead of its use; any address will do.
+#[inline(always)]
+pub(super) fn prefetch<E>(at: *const E) {
+    // SAFETY: a prefetch neither reads nor faults.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
