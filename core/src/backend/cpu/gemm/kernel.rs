@@ -28,8 +28,8 @@ pub(super) struct Job<E> {
 ///
 /// # Safety
 ///
-/// The machine has V's instructions; `a` holds R rows of `k`, `b` `k` rows of C whole vectors (zeros, or anything, where
-/// the last is not whole in y), `y` R rows of C - 1 vectors and `columns` elements, `1 ≤ columns ≤ LANES`.
+/// The machine has V's instructions; `a` holds R rows of `k`, `b` `k` rows of C whole vectors (of anything, where the
+/// last is not whole in y), `y` R rows of C - 1 vectors and `columns` elements, `1 ≤ columns ≤ LANES`.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V::E>) {
     let Job { k, mut a, a_row, a_col, mut b, b_step, y, y_row, columns } = *job;

@@ -3,8 +3,8 @@
 //! A product takes one of four ways, by its sizes and by how its operands lie in memory:
 //!
 //! - plain loops, where anything else takes longer to start than they take to run;
-//! - dot products, where both operands lie along the sums and there are too few rows to pay for moving one of them;
-//! - combinations of the rows of `b`, for a single row of `y`;
+//! - dot products, where both operands lie along the sums and `y` has too few rows or columns for tiles;
+//! - combinations of the rows of `b`, for a single row of `y` or a few terms;
 //! - tiles of `y`, sums of outer products held in registers, for everything else.
 //!
 //! The last three exist for AVX-512, for AVX2, and in plain code. Which of them runs is the processor's affair, and the
@@ -66,7 +66,7 @@ macro_rules! gemm {
             #[inline]
             fn gemm(y: &mut [$E], a: Matrix<'_, $E>, b: Matrix<'_, $E>, (m, k, n): (usize, usize, usize)) {
                 check(y, a, b, (m, k, n));
-                if m * k * n <= SMALL {
+                if m * k * n <= if b.col == 1 { SMALL } else { SMALL_STRIDED } {
                     small::product(y, a, b, (m, k, n));
                 } else {
                     large(Isa::best(), y, a, b, (m, k, n));
@@ -84,11 +84,18 @@ pub fn matmul<E: Gemm>(a: &[E], b: &[E], y: &mut [E], (m, k, n): (usize, usize, 
 }
 
 /// Up to this many multiply-adds plain loops beat the start of anything else.
-const SMALL: usize = 512;
+const SMALL: usize = 384;
+/// The same where the columns of `b` are apart, which the loops cannot vectorise.
+const SMALL_STRIDED: usize = 128;
 
-/// Up to this many rows dot products beat the packing of `b`, given a sum this long.
+/// Up to this many rows, or [`DOTS`] columns, dot products beat the packing of `b`, given a sum this long.
 const DOT_ROWS: usize = 8;
 const DOT_SUM: usize = 64;
+
+/// From this size of y on, combinations of a few rows beat tiles: y takes the time, and they pass along its rows. For a
+/// single term, rows of this length do.
+const COMBINED_AREA: usize = 1 << 15;
+const COMBINED_COLUMNS: usize = 64;
 
 fn check<E>(y: &[E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
     assert!(y.len() == m * n && a.holds(m, k) && b.holds(k, n), "matrices of a product are too short");
@@ -106,7 +113,9 @@ fn large<E: Kernel>(isa: Isa, y: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, (
     unsafe {
         if a.col == 1 && b.row == 1 && (m == 1 || (m <= DOT_ROWS || n <= DOTS) && k >= DOT_SUM) {
             dots(kernels, y, a, b, (m, k, n));
-        } else if b.col == 1 && (m == 1 || k <= COMBINED / 2 && m * n >= 1 << 15) {
+        } else if b.col == 1
+            && (m == 1 || k == 1 && n >= COMBINED_COLUMNS || k <= COMBINED / 2 && m * n >= COMBINED_AREA)
+        {
             combine(kernels, y, a, b, (m, k, n));
         } else {
             blocked::product(kernels, y, a, b, (m, k, n));

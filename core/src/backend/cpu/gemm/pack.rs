@@ -18,7 +18,7 @@ pub(super) struct Panel<E> {
     pub k: usize,
 }
 
-/// Copies columns to `to[p · width + i]`; from `count` to `width` there are zeros.
+/// Copies columns to `to[p · width + i]`; what is from `count` to `width` stays.
 ///
 /// # Safety
 ///
@@ -28,9 +28,6 @@ pub(super) unsafe fn pack<E: Kernel>(kernels: &Kernels<E>, panel: Panel<E>, to: 
     let block = kernels.block;
     // SAFETY: the caller's contract; i stays below `count`, p below `k`.
     unsafe {
-        if count < width {
-            to.write_bytes(0, k * width);
-        }
         if across == 1 {
             for p in 0..k {
                 // The rows are far apart, in pages of their own: the processor does not foresee them.

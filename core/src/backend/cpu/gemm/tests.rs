@@ -4,8 +4,8 @@ use super::isa::{Isa, Kernel};
 use super::*;
 use crate::generator::Generator;
 
-/// What lies around y, and must stay.
-const GUARD: f64 = 12345.0;
+/// What lies around y, and must stay to the bit: whoever adds zero to it leaves +0.
+const GUARD: f64 = -0.0;
 
 /// An operand of `rows × cols` in the middle of NaNs: whoever reads past it has NaN in the result. `values` is row-major.
 struct Operand<E> {
@@ -67,7 +67,7 @@ fn check_product<E: Kernel>(
             assert_eq!(
                 y,
                 *inside.unwrap_or(&GUARD),
-                "{what}, {m} {k} {n}, layouts {layouts:?}, element {i} - {MARGIN}"
+                "{what}, {m} {k} {n}, layouts {layouts:?}, element {i} - {MARGIN}: {y}"
             );
         }
     }
