@@ -102,6 +102,9 @@ fn check<E>(y: &[E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usiz
 }
 
 /// The product with the kernels of an instruction set, which this machine must have.
+///
+/// Not inlined: the plain loops beside it are over before its registers are saved.
+#[inline(never)]
 fn large<E: Kernel>(isa: Isa, y: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
     check(y, a, b, (m, k, n));
     assert!(isa.is_available(), "{isa:?} on a machine without it");
