@@ -1,0 +1,174 @@
+//! The instruction sets, and the kernels compiled for each.
+
+use super::kernel::{self, Job};
+use super::vector::{Portable, Vector};
+#[cfg(target_arch = "x86_64")]
+use super::x86::{self, F32x8, F32x16, F64x4, F64x8};
+
+/// What a processor can do. One binary holds the kernels of all, and asks the processor at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Isa {
+    /// Whatever the compiler was told to expect everywhere: SSE2 on x86-64, NEON on aarch64.
+    Portable,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512F, AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// All, the best first.
+    pub(super) const ALL: &[Isa] = &[
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2,
+        Isa::Portable,
+    ];
+
+    /// Whether this machine has it. The standard library asks the processor once and keeps the answer.
+    #[inline]
+    pub(super) fn is_available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.is_available(),
+        }
+    }
+
+    /// The best that this machine has.
+    #[inline]
+    pub(super) fn best() -> Self {
+        Self::ALL.iter().copied().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
+    }
+}
+
+/// A kernel of [`super::kernel`] for one instruction set.
+pub(super) type Run<E> = unsafe fn(&Job<E>);
+
+/// The most rows and columns of [`kernel::dots`].
+pub(super) const DOTS: usize = 4;
+
+/// The most rows of b that [`kernel::combine`] takes at once.
+pub(super) const COMBINED: usize = 8;
+
+/// The kernels of one instruction set for one element type.
+pub(super) struct Kernels<E: 'static> {
+    /// The elements of a vector.
+    pub lanes: usize,
+    /// `tiles[r - 1][c - 1]`: [`kernel::tile`] of r rows and c vectors.
+    pub tiles: &'static [&'static [Run<E>]],
+    /// `dots[r - 1][c - 1]`: [`kernel::dots`] of r rows and c columns.
+    pub dots: [[Run<E>; DOTS]; DOTS],
+    /// `combine[p - 1]`: [`kernel::combine`] of p rows.
+    pub combine: [Run<E>; COMBINED],
+    /// The side of what `transpose` transposes.
+    pub block: usize,
+    /// `to[j, i] = from[i, j]` of a square block: `from`, the distance of its rows, `to`, the distance of its rows.
+    pub transpose: unsafe fn(*const E, usize, *mut E, usize),
+}
+
+/// Element types with kernels.
+pub(super) trait Kernel: num_traits::Float + core::ops::AddAssign + 'static {
+    /// The kernels of an instruction set. Running them asks for a machine that has it.
+    fn kernels(isa: Isa) -> &'static Kernels<Self>;
+}
+
+macro_rules! tiles {
+    ($tile:ident $rows:literal [$($vectors:literal)*]) => { &[$($tile::<$rows, $vectors>),*] };
+}
+
+macro_rules! kernels {
+    ($name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*] by $vectors:tt, $transpose:path $(, $features:literal)?) => {
+        mod $name {
+            use super::*;
+
+            // In all three, SAFETY: the caller's contract is the kernel's, and the features are the vector's.
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn tile<const R: usize, const C: usize>(job: &Job<$E>) {
+                // SAFETY: see above.
+                unsafe { kernel::tile::<$V, R, C>(job) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn dots<const R: usize, const C: usize, const U: usize>(job: &Job<$E>) {
+                // SAFETY: see above.
+                unsafe { kernel::dots::<$V, R, C, U>(job) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn combine<const P: usize>(job: &Job<$E>) {
+                // SAFETY: see above.
+                unsafe { kernel::combine::<$V, P>(job) }
+            }
+
+            pub(super) static KERNELS: Kernels<$E> = Kernels {
+                lanes: <$V as Vector>::LANES,
+                tiles: &[$(tiles!(tile $rows $vectors)),*],
+                dots: [
+                    [dots::<1, 1, 4>, dots::<1, 2, 4>, dots::<1, 3, 2>, dots::<1, 4, 2>],
+                    [dots::<2, 1, 2>, dots::<2, 2, 2>, dots::<2, 3, 1>, dots::<2, 4, 1>],
+                    [dots::<3, 1, 2>, dots::<3, 2, 1>, dots::<3, 3, 1>, dots::<3, 4, 1>],
+                    [dots::<4, 1, 2>, dots::<4, 2, 1>, dots::<4, 3, 1>, dots::<4, 4, 1>],
+                ],
+                combine: [
+                    combine::<1>, combine::<2>, combine::<3>, combine::<4>,
+                    combine::<5>, combine::<6>, combine::<7>, combine::<8>,
+                ],
+                block: 32 / size_of::<$E>(),
+                transpose: $transpose,
+            };
+        }
+    };
+}
+
+kernels!(portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
+kernels!(portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_ps, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_pd, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_ps, "avx512f,avx2,fma");
+#[cfg(target_arch = "x86_64")]
+kernels!(avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_pd, "avx512f,avx2,fma");
+
+/// A block's transpose in plain code.
+///
+/// # Safety
+///
+/// A block of 32 bytes a side can be read at `from` and written at `to`, in rows that far apart.
+unsafe fn transpose<E: Copy>(from: *const E, from_row: usize, to: *mut E, to_row: usize) {
+    let block = 32 / size_of::<E>();
+    for j in 0..block {
+        for i in 0..block {
+            // SAFETY: i and j are inside the block.
+            unsafe { *to.add(j * to_row + i) = *from.add(i * from_row + j) }
+        }
+    }
+}
+
+macro_rules! kernel {
+    ($E:ty: $portable:ident, $avx2:ident, $avx512:ident) => {
+        impl Kernel for $E {
+            #[inline]
+            fn kernels(isa: Isa) -> &'static Kernels<$E> {
+                match isa {
+                    Isa::Portable => &$portable::KERNELS,
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx2 => &$avx2::KERNELS,
+                    #[cfg(target_arch = "x86_64")]
+                    Isa::Avx512 => &$avx512::KERNELS,
+                }
+            }
+        }
+    };
+}
+
+kernel!(f32: portable_f32, avx2_f32, avx512_f32);
+kernel!(f64: portable_f64, avx2_f64, avx512_f64);

@@ -1,0 +1,171 @@
+//! The innermost loops, written once in [`Vector`]s.
+//!
+//! Each is inlined into functions that are compiled for one instruction set (see [`super::isa`]); on its own, none runs
+//! fast.
+
+use super::vector::{Vector, prefetch};
+
+/// One call of a kernel: `y += a · b` for a few rows and columns.
+#[derive(Clone, Copy)]
+pub(super) struct Job<E> {
+    /// The length of the sums.
+    pub k: usize,
+    /// Element (i, p) is at `i · a_row + p · a_col`.
+    pub a: *const E,
+    pub a_row: usize,
+    pub a_col: usize,
+    /// In [`tile`] and [`combine`] row p begins at `p · b_step`; in [`dots`] column j does at `j · b_step`.
+    pub b: *const E,
+    pub b_step: usize,
+    /// Row i begins at `i · y_row`.
+    pub y: *mut E,
+    pub y_row: usize,
+    /// The columns of y: in [`tile`] those in the last vector, in [`combine`] all.
+    pub columns: usize,
+}
+
+/// A tile of y, R rows by C vectors, the last of them perhaps in part: sums of outer products.
+///
+/// # Safety
+///
+/// The machine has V's instructions; `a` holds R rows of `k`, `b` `k` rows of C whole vectors (of anything, where the
+/// last is not whole in y), `y` R rows of C - 1 vectors and `columns` elements, `1 ≤ columns ≤ LANES`.
+#[inline(always)]
+pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V::E>) {
+    let Job { k, mut a, a_row, a_col, mut b, b_step, y, y_row, columns } = *job;
+    // SAFETY: the caller's contract: every offset below is inside the matrices it describes. The pointers step with
+    // wrapping arithmetic because the last step leaves them.
+    unsafe {
+        for i in 0..R {
+            for c in 0..C {
+                prefetch(y.wrapping_add(i * y_row + c * V::LANES));
+            }
+        }
+        let mut sums = [[V::zero(); C]; R];
+        for _ in 0..k {
+            let mut columns = [V::zero(); C];
+            for (c, column) in columns.iter_mut().enumerate() {
+                *column = V::load(b.add(c * V::LANES));
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let factor = V::splat(*a.add(i * a_row));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = factor.mul_add(column, *sum);
+                }
+            }
+            a = a.wrapping_add(a_col);
+            b = b.wrapping_add(b_step);
+        }
+        let whole = columns == V::LANES;
+        for (i, sums) in sums.iter().enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                let y = y.add(i * y_row + c * V::LANES);
+                if c + 1 < C || whole {
+                    V::load(y).add(*sum).store(y);
+                } else {
+                    V::load_first(y, columns).add(*sum).store_first(y, columns);
+                }
+            }
+        }
+    }
+}
+
+/// R rows by C columns of y as dot products: both operands lie along the sum. U vectors of each are under way at once.
+///
+/// # Safety
+///
+/// The machine has V's instructions; `a` holds R rows of `k` (`a_col` is 1), `b` C columns of `k`, `y` R rows of C.
+#[inline(always)]
+pub(super) unsafe fn dots<V: Vector, const R: usize, const C: usize, const U: usize>(job: &Job<V::E>)
+where
+    V::E: core::ops::AddAssign,
+{
+    let Job { k, a, a_row, b, b_step, y, y_row, .. } = *job;
+    // SAFETY: the caller's contract; every load ends at or before `k`.
+    unsafe {
+        let mut sums = [[[V::zero(); C]; R]; U];
+        let mut p = 0;
+        while p + U * V::LANES <= k {
+            for (u, sums) in sums.iter_mut().enumerate() {
+                step::<V, R, C>(sums, |i, step| V::load(i.add(p + u * V::LANES + step)), (a, a_row), (b, b_step));
+            }
+            p += U * V::LANES;
+        }
+        while p + V::LANES <= k {
+            step::<V, R, C>(&mut sums[0], |i, step| V::load(i.add(p + step)), (a, a_row), (b, b_step));
+            p += V::LANES;
+        }
+        if p < k {
+            step::<V, R, C>(&mut sums[0], |i, step| V::load_first(i.add(p + step), k - p), (a, a_row), (b, b_step));
+        }
+        for i in 0..R {
+            for j in 0..C {
+                let mut sum = sums[0][i][j];
+                for more in &sums[1..] {
+                    sum = sum.add(more[i][j]);
+                }
+                *y.add(i * y_row + j) += sum.sum();
+            }
+        }
+    }
+}
+
+/// One vector along the sum of [`dots`]; `load` takes the operand and the offset of its row or column.
+///
+/// # Safety
+///
+/// As [`dots`].
+#[inline(always)]
+unsafe fn step<V: Vector, const R: usize, const C: usize>(
+    sums: &mut [[V; C]; R],
+    load: impl Fn(*const V::E, usize) -> V,
+    (a, a_row): (*const V::E, usize),
+    (b, b_col): (*const V::E, usize),
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut columns = [V::zero(); C];
+        for (j, column) in columns.iter_mut().enumerate() {
+            *column = load(b, j * b_col);
+        }
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let row = load(a, i * a_row);
+            for (sum, column) in sums.iter_mut().zip(columns) {
+                *sum = row.mul_add(column, *sum);
+            }
+        }
+    }
+}
+
+/// One row of y, any number of columns: a sum of P rows of b, each with its factor from a.
+///
+/// # Safety
+///
+/// The machine has V's instructions; `a` holds a row of P, `b` P rows of `columns`, `y` a row of `columns`.
+#[inline(always)]
+pub(super) unsafe fn combine<V: Vector, const P: usize>(job: &Job<V::E>) {
+    let Job { a, a_col, b, b_step, y, columns, .. } = *job;
+    // SAFETY: the caller's contract; whole vectors end at or before `columns`.
+    unsafe {
+        let mut factors = [V::zero(); P];
+        for (p, factor) in factors.iter_mut().enumerate() {
+            *factor = V::splat(*a.add(p * a_col));
+        }
+        let mut j = 0;
+        while j + V::LANES <= columns {
+            let mut sum = V::load(y.add(j));
+            for (p, factor) in factors.iter().enumerate() {
+                sum = factor.mul_add(V::load(b.add(p * b_step + j)), sum);
+            }
+            sum.store(y.add(j));
+            j += V::LANES;
+        }
+        if j < columns {
+            let mut sum = V::load_first(y.add(j), columns - j);
+            for (p, factor) in factors.iter().enumerate() {
+                sum = factor.mul_add(V::load_first(b.add(p * b_step + j), columns - j), sum);
+            }
+            sum.store_first(y.add(j), columns - j);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! A register full of numbers: what the kernels are written in.
+
+/// A vector of one instruction set.
+///
+/// # Safety
+///
+/// Of every method: the machine has the instruction set, and a pointer is valid for the elements that the method's name
+/// promises (all lanes, or the first `n`).
+pub(super) trait Vector: Copy {
+    type E: Copy;
+    /// The elements of a vector.
+    const LANES: usize;
+
+    unsafe fn zero() -> Self;
+    unsafe fn splat(x: Self::E) -> Self;
+    unsafe fn load(from: *const Self::E) -> Self;
+    /// The first `n` elements, then zeros. Memory behind them is not read.
+    unsafe fn load_first(from: *const Self::E, n: usize) -> Self;
+    unsafe fn store(self, to: *mut Self::E);
+    /// Stores the first `n` elements. Memory behind them is not written.
+    unsafe fn store_first(self, to: *mut Self::E, n: usize);
+    unsafe fn add(self, other: Self) -> Self;
+    /// `self · b + c`.
+    unsafe fn mul_add(self, b: Self, c: Self) -> Self;
+    /// The sum of the lanes.
+    unsafe fn sum(self) -> Self::E;
+}
+
+/// Vectors in plain code, for the compiler to turn into whatever the target has.
+#[derive(Clone, Copy)]
+pub(super) struct Portable<E, const L: usize>([E; L]);
+
+macro_rules! portable {
+    ($($E:ty),*) => {$(
+        impl<const L: usize> Vector for Portable<$E, L> {
+            type E = $E;
+            const LANES: usize = L;
+
+            #[inline(always)]
+            unsafe fn zero() -> Self {
+                Portable([0.0; L])
+            }
+
+            #[inline(always)]
+            unsafe fn splat(x: $E) -> Self {
+                Portable([x; L])
+            }
+
+            #[inline(always)]
+            unsafe fn load(from: *const $E) -> Self {
+                // SAFETY: `from` is valid for all lanes, and an array has the alignment of its elements.
+                unsafe { Portable(from.cast::<[$E; L]>().read()) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_first(from: *const $E, n: usize) -> Self {
+                // SAFETY: `from` is valid for `n` elements.
+                Portable(core::array::from_fn(|i| if i < n { unsafe { from.add(i).read() } } else { 0.0 }))
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $E) {
+                // SAFETY: `to` is valid for all lanes, and an array has the alignment of its elements.
+                unsafe { to.cast::<[$E; L]>().write(self.0) }
+            }
+
+            #[inline(always)]
+            unsafe fn store_first(self, to: *mut $E, n: usize) {
+                for (i, x) in self.0.iter().enumerate().take(n) {
+                    // SAFETY: `to` is valid for `n` elements.
+                    unsafe { to.add(i).write(*x) }
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                Portable(core::array::from_fn(|i| self.0[i] + other.0[i]))
+            }
+
+            #[inline(always)]
+            unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+                // Where the target has no fused instruction, `mul_add` calls a function for every element.
+                if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+                    Portable(core::array::from_fn(|i| self.0[i].mul_add(b.0[i], c.0[i])))
+                } else {
+                    Portable(core::array::from_fn(|i| self.0[i] * b.0[i] + c.0[i]))
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn sum(self) -> $E {
+                self.0.iter().sum()
+            }
+        }
+    )*};
+}
+
+portable!(f32, f64);
+
+/// Asks for the memory at an address ahead of its use; any address will do.
+#[inline(always)]
+pub(super) fn prefetch<E>(at: *const E) {
+    // SAFETY: a prefetch neither reads nor faults.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
