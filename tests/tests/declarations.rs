@@ -169,3 +169,58 @@ fn fused_layers_are_those_after_a_linear() {
     assert_eq!(fused(Images::LAYERS), [false; 7]);
     assert_eq!(<Then<plywood::nn::Linear<D<2>, D<3>>, plywood::nn::SiLU> as Layer>::SAVED, 3);
 }
+
+/// Tokens that pass through a `macro_rules!` would lose their parentheses or their meaning.
+#[test]
+fn macros_can_write_networks() {
+    macro_rules! network {
+        ($name:ident, $layer:ident, $size:expr, $bias:literal, $activation:path) => {
+            sequential! {
+                struct $name { first: $layer(3, $size * 2, bias = $bias), $activation, Linear(_, 1) }
+            }
+        };
+    }
+    network!(Written, Linear, 1 + 2, false, Tanh);
+    assert_eq!(Written::PARAMS, 3 * 6 + 6 + 1);
+    assert_eq!(Written::init(&mut rng()).first().weight().sizes(), [6, 3]);
+
+    macro_rules! any {
+        ($($layer:tt)*) => { sequential![$($layer)*].init(&mut rng()) };
+    }
+    assert_eq!(any!(Linear(2, 3), B(_), Linear(3, 1)).parameters().len(), 13);
+
+    macro_rules! twice {
+        ($a:expr, $($row:expr),*) => {
+            (tensor![$a * 2], tensor![$($row),*], Tensor::<Shape![$a * 2]>::zeros().sizes())
+        };
+    }
+    let (doubled, rows, sizes): (Tensor<Shape![1], i32>, Tensor<Shape![2, 2], i32>, [usize; 1]) =
+        twice!(1 + 2, [1, 2], [3, 4]);
+    assert_eq!((doubled.to_vec(), rows.to_vec(), sizes), (vec![6], vec![1, 2, 3, 4], [6]));
+}
+
+/// Names of the user's would collide with what is emitted.
+#[test]
+fn names_of_the_users_are_their_own() {
+    #[allow(dead_code)]
+    type N = D<16>;
+    sequential! {
+        /// A network.
+        #[cfg(all())]
+        struct Named {
+            /// The first of two.
+            nn::Linear(2, 4),
+            nn::ReLU,
+            B::<D<4>>,
+            last: Linear(4, 2),
+        }
+    }
+    assert_eq!(Named::init(&mut rng()).last().bias().sizes(), [2]);
+    sequential! {
+        #[cfg(any())]
+        struct Absent { Linear(2, 3) }
+    }
+    let uninit = sequential![Linear(2, 2)];
+    let (a, b) = (uninit.init(&mut rng()), uninit.init(&mut rng()));
+    assert_eq!(a, b.clone());
+}

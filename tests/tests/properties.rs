@@ -175,7 +175,11 @@ fn from_slice<S: FromNumel>(pattern: Pattern) {
                 prop_assert_eq!(tensor.as_slice(), &numbers[..]);
             }
             (Err(error), None) => {
-                prop_assert!(matches!(error, Error::Length { given, .. } if given == len), "{}", error)
+                prop_assert!(
+                    matches!(error, Error::Length { given, .. } | Error::Rows { given, .. } if given == len),
+                    "{}",
+                    error
+                )
             }
             _ => prop_assert!(false),
         }

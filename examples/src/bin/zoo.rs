@@ -62,11 +62,11 @@ fn train(zoo: &Zoo, seed: u64, fit: Fit) -> plywood::Result<(ZooTrainer, Animals
 
     let model = ZooNet::init(&mut rng);
     let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(1e-2));
-    trainer.fit_validated(&train, &test, fit.shuffle(seed))?;
+    trainer.fit(&train, fit.shuffle(seed))?;
     Ok((trainer, test))
 }
 
-fn lesson(zoo: &Zoo, seed: u64) -> plywood::Result<()> {
+fn lesson(zoo: &Zoo, seed: u64) -> Result<(), Box<dyn std::error::Error>> {
     println!("{} animals, {} traits, {} classes\n", zoo.animals.len(), TRAITS.len(), zoo.classes.len());
     println!("{}\n", ZooNet::init(&mut Generator::manual_seed(seed)).summary());
 
@@ -79,11 +79,11 @@ fn lesson(zoo: &Zoo, seed: u64) -> plywood::Result<()> {
 
     let probable = Probabilities::from_parameters(model.parameters())?;
     let probabilities = probable.forward(test.inputs());
-    for (row, animal) in probabilities.rows().zip(test.indices()).take(3) {
+    for ((row, animal), class) in probabilities.rows().zip(test.indices()).zip(test.targets()).take(3) {
         let mut likely: Vec<(&str, f32)> = zoo.classes.iter().map(String::as_str).zip(row.to_vec()).collect();
         likely.sort_by(|a, b| b.1.total_cmp(&a.1));
         let likely: Vec<String> = likely[..3].iter().map(|(class, p)| format!("{class} {:.1} %", 100.0 * p)).collect();
-        println!("{}: {}", zoo.names[*animal], likely.join(", "));
+        println!("{} (a {}): {}", zoo.names[*animal], zoo.classes[*class as usize], likely.join(", "));
     }
 
     let file = std::env::temp_dir().join(format!("zoo-{}.safetensors", std::process::id()));
@@ -92,6 +92,7 @@ fn lesson(zoo: &Zoo, seed: u64) -> plywood::Result<()> {
     io::load(&mut copy, &file)?;
     assert_eq!(copy.forward(test.inputs()), logits, "a network that was saved and loaded predicts the same");
     println!("\nsaved to {}, loaded again: equal predictions", file.display());
+    std::fs::remove_file(&file)?;
 
     println!("test accuracy: {accuracy:.2}");
     Ok(())
