@@ -194,8 +194,7 @@ fn macros_can_write_networks() {
             (tensor![$a * 2], tensor![$($row),*], Tensor::<Shape![$a * 2]>::zeros().sizes())
         };
     }
-    let (doubled, rows, sizes): (Tensor<Shape![1], i32>, Tensor<Shape![2, 2], i32>, [usize; 1]) =
-        twice!(1 + 2, [1, 2], [3, 4]);
+    let (doubled, rows, sizes) = twice!(1 + 2, [1, 2], [3, 4]);
     assert_eq!((doubled.to_vec(), rows.to_vec(), sizes), (vec![6], vec![1, 2, 3, 4], [6]));
 }
 
