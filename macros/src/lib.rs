@@ -83,7 +83,7 @@ pub fn Size(input: TokenStream) -> TokenStream {
 ///
 /// let x: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
 /// let labels: Tensor<Shape![4], i64> = tensor![0, 2, 1, 1];
-/// let number: Tensor<Shape![]> = tensor!(0.5);
+/// let number: Tensor<Shape![]> = Tensor::full(0.5); // one number without a dimension
 /// ```
 #[proc_macro]
 pub fn tensor(input: TokenStream) -> TokenStream {

@@ -18,7 +18,6 @@ impl Parse for Literal {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let items = Punctuated::<Expr, Token![,]>::parse_terminated(input)?;
         let mut literal = Literal { sizes: Vec::new(), entries: Vec::new() };
-        // `tensor!(0.5)` is one number, `tensor!([1.0])` and `tensor![1.0, 2.0]` are rows.
         literal.sizes = literal.level(items.iter(), Span::call_site(), 1)?;
         Ok(literal)
     }
