@@ -191,3 +191,18 @@ fn losses_alone() {
     check("CrossEntropyLoss with labels", &CrossEntropyLoss, &y, &labels);
     check("CrossEntropyLoss with probabilities", &CrossEntropyLoss, &y, &y);
 }
+
+/// A training would take memory with every epoch: forty epochs take as much as four, shuffled, with a smaller last batch.
+#[test]
+fn epochs_of_a_trainer_allocate_nothing_after_the_first() {
+    let x: Tensor<Shape![50, 4]> = Tensor::randn(&mut Generator::manual_seed(0));
+    let labels: Vec<i64> = (0..50).map(|i| i % 3).collect();
+    let labels: Tensor<Shape![_], i64> = Tensor::from_vec(labels).unwrap();
+    let data = TensorDataset::new(x, labels).unwrap();
+    let model = sequential![Linear(4, 16), ReLU, Linear(16, 3)].init(&mut Generator::manual_seed(0));
+    let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(0.01));
+    let mut fit =
+        |epochs| allocations(|| trainer.fit(&data, Fit::epochs(epochs).batch(16).shuffle(1).quiet()).unwrap());
+    fit(2);
+    assert_eq!(fit(4), fit(40));
+}
