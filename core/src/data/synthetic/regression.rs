@@ -71,10 +71,7 @@ impl MakeRegression {
     ///
     /// # Errors
     /// If the noise is negative.
-    pub fn generate<N: StaticDim, T: StaticDim, E: Float>(
-        &self,
-        rng: &mut Generator,
-    ) -> Result<Plane<N, T, E>> {
+    pub fn generate<N: StaticDim, T: StaticDim, E: Float>(&self, rng: &mut Generator) -> Result<Plane<N, T, E>> {
         not_negative("the noise of make_regression", self.noise)?;
         let features = order(N::SIZE, self.shuffle, rng);
         let mut coef = vec![0.0; N::SIZE * T::SIZE];
