@@ -77,7 +77,7 @@ pub trait Model: Layer + Sized {
     /// ```
     /// use plywood::prelude::*;
     ///
-    /// sequential! { struct Logits { Linear(2, 3) } }
+    /// sequential! { #[derive(Debug)] struct Logits { Linear(2, 3) } }
     /// sequential! { struct Probabilities { logits: Logits, Softmax } }
     ///
     /// let trained = Logits::init(&mut Generator::manual_seed(0));

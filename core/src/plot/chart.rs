@@ -186,7 +186,12 @@ impl Draw for Chart {
                 let colour = style::colour(index);
                 match mark {
                     Mark::Line if pixels.is_empty() => {}
-                    Mark::Line => style::line(&inner, &pixels, style::dash(self.form(index)), colour.stroke_width(4))?,
+                    Mark::Line => style::line(
+                        &inner,
+                        &style::thinned(&pixels),
+                        style::dash(self.form(index)),
+                        colour.stroke_width(4),
+                    )?,
                     Mark::Points => {
                         // Where points are many, they are smaller and let others show through.
                         let (r, opacity) = if pixels.len() > 100 { (5, 0.45) } else { (7, 0.8) };

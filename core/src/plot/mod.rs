@@ -196,3 +196,66 @@ fn finite(name: &str, numbers: &[f64]) -> Drawn {
         Some(at) => Err(format!("number {at} of `{name}` is {}, which is not finite", numbers[at])),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    fn message(figure: &impl Plot) -> String {
+        figure.svg().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_said() {
+        assert!(message(&Chart::new("C", "x", "y")).ends_with("there is nothing to draw: give it points or a line"));
+        assert!(message(&Panels::new("P", 2)).ends_with("give it panels"));
+        assert!(message(&ImageGrid::new("I", 2)).ends_with("give it images"));
+        let nan = Chart::new("C", "x", "y").line("wave", &[0.0, 1.0], &[0.0, f64::NAN]);
+        assert_eq!(message(&nan), "the figure `C` cannot be drawn: number 1 of `wave` is NaN, which is not finite");
+        assert!(message(&Panels::new("P", 2).panel(nan)).contains("in `C`, number 1 of `wave`"));
+
+        let x: Tensor<Shape![2, 2]> = Tensor::zeros();
+        let three = |points: &Tensor<Shape![_, 2]>| Tensor::<Shape![_, 3]>::zeros_of((points.shape().0, D));
+        let surface = |labels: &[i64]| DecisionSurface::new("S", &x, labels, three);
+        assert!(surface(&[0, 2]).svg().is_ok());
+        assert!(message(&surface(&[0, 3])).ends_with("label 1 is 3, but there are 3 classes (0 to 2)"));
+        assert!(message(&surface(&[0])).ends_with("there are 2 samples, but 1 labels"));
+        assert!(message(&surface(&[0, 1]).names(&["a", "b"])).ends_with("there are 3 classes, but 2 names"));
+    }
+
+    #[test]
+    fn a_png_has_its_words_without_any_font_of_the_machine() {
+        let dark = |svg: &str| {
+            let png = png(svg).unwrap();
+            let pixels = tiny_skia::Pixmap::decode_png(&png).unwrap();
+            pixels.pixels().iter().filter(|pixel| pixel.red() < 100).count()
+        };
+        let svg = |words: &str| Chart::new(words, "x", "y").line("", &[0.0, 1.0], &[0.0, 1.0]).svg().unwrap();
+        assert!(dark(&svg("Words in a title")) > dark(&svg("")) + 500);
+    }
+
+    #[test]
+    fn figures_of_one_point_one_class_and_even_images_are_drawn() {
+        assert!(Chart::new("", "x", "y").points("one", &[1.0], &[5.0]).svg().is_ok());
+        assert!(ImageGrid::new("", 3).image("even", &Tensor::<Shape![4, 2]>::ones()).svg().is_ok());
+        let matrix = ConfusionMatrix::new(&Tensor::<Shape![2, 1]>::ones(), &tensor![0, 0]).unwrap();
+        assert!(Confusion::new("", &matrix).svg().is_ok());
+    }
+
+    #[test]
+    fn a_legend_that_does_not_fit_into_a_row_takes_another() {
+        let mut chart = Chart::new("", "x", "y");
+        for number in 0..12 {
+            chart = chart.line(&format!("a series of number {number}"), &[0.0, 1.0], &[0.0, f64::from(number)]);
+        }
+        let svg = chart.svg().unwrap();
+        let width = chart.size().0;
+        let of_legend = svg.split("<text ").filter(|text| text.contains("a series"));
+        let lefts: Vec<u32> = of_legend
+            .map(|text| text.split("x=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(lefts.len(), 12);
+        assert!(lefts.iter().all(|left| *left + 200 < width), "{lefts:?}");
+    }
+}

@@ -124,6 +124,25 @@ pub(super) fn point(
     Ok(())
 }
 
+/// The line without points that are a few pixels from the one before: between them, whole pixels make stairs of a slope.
+/// Where the line jumps, both ends of the jump stay.
+pub(super) fn thinned(points: &[(i32, i32)]) -> Vec<(i32, i32)> {
+    const NEAR: f64 = 7.0;
+    let distance = |a: (i32, i32), b: (i32, i32)| f64::from(a.0 - b.0).hypot(f64::from(a.1 - b.1));
+    let mut kept: Vec<(i32, i32)> = Vec::new();
+    let mut before = None;
+    for (index, point) in points.iter().copied().enumerate() {
+        let near = kept.last().is_some_and(|last| distance(*last, point) < NEAR);
+        if near && index + 1 < points.len() {
+            before = Some(point);
+            continue;
+        }
+        kept.extend(before.take().filter(|before| distance(*before, point) >= NEAR));
+        kept.push(point);
+    }
+    kept
+}
+
 /// A line through pixels of the area, in dashes if asked.
 pub(super) fn line(area: &Area<'_>, points: &[(i32, i32)], dash: Option<(i32, i32)>, style: ShapeStyle) -> Drawn {
     let Some((on, off)) = dash else {
@@ -220,4 +239,49 @@ pub(super) fn tick(x: f64) -> String {
         words.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     if words == "-0" { "0".to_owned() } else { words.replace('-', "−") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beside_axes_are_short() {
+        let ticks = [0.0, -1e-17, 0.30000000000000004, -2.5, 1500.0, 2e7, 0.00025].map(tick);
+        assert_eq!(ticks, ["0", "0", "0.3", "−2.5", "1500", "2.0e7", "2.5e−4"]);
+    }
+
+    #[test]
+    fn a_thinned_line_keeps_its_ends_and_its_jumps() {
+        let step: Vec<(i32, i32)> = (0..50).map(|x| (x, if x < 25 { 0 } else { 100 })).collect();
+        let line = thinned(&step);
+        assert_eq!((line[0], line[line.len() - 1]), ((0, 0), (49, 100)));
+        assert!(line.contains(&(24, 0)) && line.contains(&(25, 100)) && line.len() < 20, "{line:?}");
+        assert_eq!(thinned(&[(1, 2), (2, 2)]), [(1, 2), (2, 2)]);
+        assert!(thinned(&[]).is_empty());
+    }
+
+    #[test]
+    fn one_number_alone_has_a_range_and_none_has_not() {
+        assert_eq!(range([3.0].iter(), 0.1), Some(1.5..4.5));
+        assert_eq!(range([0.0, 10.0].iter(), 0.1), Some(-1.0..11.0));
+        assert_eq!(range([].iter(), 0.1), None);
+    }
+
+    /// Relative luminance of WCAG 2.
+    fn luminance(colour: RGBColor) -> f64 {
+        let linear = |c: u8| {
+            let c = f64::from(c) / 255.0;
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(colour.0) + 0.7152 * linear(colour.1) + 0.0722 * linear(colour.2)
+    }
+
+    #[test]
+    fn words_are_readable_and_lines_show_on_white() {
+        assert!(1.05 / (luminance(INK) + 0.05) > 7.0);
+        for index in 0..PALETTE.len() {
+            assert!(1.05 / (luminance(colour(index)) + 0.05) > 2.0, "colour {index}");
+        }
+    }
 }
