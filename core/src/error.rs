@@ -151,6 +151,22 @@ pub enum Error {
         /// What is wrong, with the tensor's name and both shapes where there are any.
         message: String,
     },
+    /// A file is not the IDX file that was asked for, or is damaged.
+    #[error("{}: {message}", file.display())]
+    Idx {
+        /// The file, or what stands for it.
+        file: PathBuf,
+        /// What is wrong, with both types or shapes where there are any.
+        message: String,
+    },
+    /// A figure cannot be drawn from what it was given.
+    #[error("the figure `{figure}` cannot be drawn: {message}")]
+    Figure {
+        /// The figure's title.
+        figure: String,
+        /// What is wrong, with the series and the position where there are any.
+        message: String,
+    },
     /// A file cannot be read or written.
     #[error("{}: {source}", file.display())]
     Io {

@@ -30,7 +30,7 @@
 //! ```
 //!
 //! Sizes live in [`dim`] and [`shape`], tensors in [`mod@tensor`], layers in [`nn`], then [`loss`], [`optim`], [`data`],
-//! [`train`] and [`io`].
+//! [`train`] and [`io`]. With the feature `plot`, `plywood::plot` draws figures.
 
 #![deny(missing_docs)]
 
@@ -46,6 +46,8 @@ pub mod io;
 pub mod loss;
 pub mod nn;
 pub mod optim;
+#[cfg(feature = "plot")]
+pub mod plot;
 pub mod prelude;
 pub mod shape;
 pub mod tensor;

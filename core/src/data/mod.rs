@@ -1,4 +1,4 @@
-//! Data: reading tables, scaling, splitting and batching.
+//! Data: reading tables and IDX files, making data sets, scaling, splitting and batching.
 //!
 //! The usual way from a file to batches, each step a type of its own:
 //!
@@ -27,14 +27,20 @@
 //! ```
 
 mod dataset;
+mod idx;
 mod loader;
 mod scaler;
 mod split;
+mod synthetic;
 #[cfg(feature = "csv")]
 mod table;
 
 pub use dataset::{Batch, TensorDataset};
+pub use idx::{from_idx, read_idx};
 pub use loader::{Batches, DataLoader};
 pub use scaler::StandardScaler;
+pub use synthetic::{
+    MakeBlobs, MakeCircles, MakeMoons, MakeRegression, make_blobs, make_circles, make_moons, make_regression,
+};
 #[cfg(feature = "csv")]
 pub use table::{Classes, Table};

@@ -148,6 +148,12 @@ impl<C: StaticDim> ConfusionMatrix<C> {
         Ok(self)
     }
 
+    /// The names of the classes, first to last; none if the matrix was given none.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// How many samples of the class `actual` were taken for `predicted`; `None` if one of them is no class.
     #[must_use]
     pub fn get(&self, actual: usize, predicted: usize) -> Option<usize> {
