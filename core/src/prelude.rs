@@ -4,7 +4,7 @@
 pub use crate::data::Table;
 pub use crate::data::{DataLoader, StandardScaler, TensorDataset};
 pub use crate::dim::{D, Dim, Dyn, StaticDim};
-pub use crate::element::{Element, Float, Label};
+pub use crate::element::{Element, Float, Label, Numeric};
 pub use crate::generator::Generator;
 pub use crate::loss::{BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss};
 pub use crate::nn::{Gradients, Layer, Model, Workspace};

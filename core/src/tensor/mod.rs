@@ -1,14 +1,19 @@
 //! Tensors whose shape is a type.
 
+mod arithmetic;
+mod broadcast;
 mod create;
 mod display;
-mod ops;
+mod map;
+mod matmul;
 mod rows;
+mod zip;
 
+pub use broadcast::{Broadcast, BroadcastTo, TryBroadcast};
 pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
-pub use ops::Inner;
+pub use matmul::Inner;
 pub use rows::{Rows, RowsIter};
 
 use crate::backend::Buffer;

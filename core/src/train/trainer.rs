@@ -239,7 +239,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
 }
 
 fn number<E: Element>(value: E) -> f64 {
-    value.to_f64().unwrap_or(f64::NAN)
+    value.cast_to().unwrap_or(f64::NAN)
 }
 
 fn not_empty<X: Features, Y: Features, E: Element, T: Element>(
