@@ -10,6 +10,6 @@ pub use crate::loss::{BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELos
 pub use crate::nn::{Gradients, Layer, Model, Workspace};
 pub use crate::optim::{Adam, Optimizer, SGD};
 pub use crate::shape::{Features, Shape, StaticShape};
-pub use crate::tensor::{Tensor, TensorView};
+pub use crate::tensor::{Join, Tensor, TensorView};
 pub use crate::train::{ConfusionMatrix, Fit, Trainer, accuracy};
 pub use plywood_macros::{Shape, sequential, tensor};

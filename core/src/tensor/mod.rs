@@ -1,19 +1,34 @@
 //! Tensors whose shape is a type.
 
+mod along;
 mod arithmetic;
+mod axis;
 mod broadcast;
+mod compare;
 mod create;
 mod display;
+mod elementwise;
+mod index;
+mod join;
+mod lanes;
 mod map;
 mod matmul;
+mod permute;
+mod ranges;
+mod reduce;
+mod reshape;
 mod rows;
 mod zip;
 
+pub use axis::{Axis, NewAxis, Unit};
 pub use broadcast::{Broadcast, BroadcastTo, TryBroadcast};
 pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
-pub use matmul::Inner;
+pub use index::Along;
+pub use join::{Concat, Holds, Join, Joins, Splits, Stack};
+pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
+pub use reshape::SameNumel;
 pub use rows::{Rows, RowsIter};
 
 use crate::backend::Buffer;
