@@ -1,7 +1,7 @@
 //! Operations on tensors: PyTorch's and NumPy's numbers, and broadcasting against a model at run time.
 
 use plywood::prelude::*;
-use plywood::tensor::FromNumel;
+use plywood::tensor::{Broadcast, FromNumel, TryBroadcast};
 use plywood_tests::compare::{assert_close, floor_of};
 use plywood_tests::fixture::Fixture;
 
@@ -214,10 +214,7 @@ fn element(x: &[i64], sizes: &[usize], index: &[usize]) -> i64 {
 /// Every pair of run-time shapes of rank 0 to 3 with sizes 0 to 3.
 #[test]
 fn broadcasting_at_run_time_is_that_of_the_model() {
-    fn check<S: Shape, T: Shape>()
-    where
-        S: plywood::tensor::TryBroadcast<T>,
-    {
+    fn check<S: TryBroadcast<T>, T: Shape>() {
         let (left, right) = (all_sizes(S::RANK), all_sizes(T::RANK));
         for a in &left {
             for b in &right {
@@ -262,7 +259,7 @@ fn counted<S: Shape>(sizes: &[usize], start: i64) -> Tensor<S, i64> {
 /// What the types say of sizes would not be what happens.
 #[test]
 fn types_and_values_broadcast_alike() {
-    fn check<S: StaticShape + plywood::tensor::Broadcast<T, Output: StaticShape>, T: StaticShape>() {
+    fn check<S: StaticShape + Broadcast<T, Output: StaticShape>, T: StaticShape>() {
         let (x, y) = (counted::<S>(S::SIZES, 1), counted::<T>(T::SIZES, 100));
         let z = &x - &y;
         assert_eq!(Some(z.sizes().as_ref().to_vec()), model(S::SIZES, T::SIZES));

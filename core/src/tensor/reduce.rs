@@ -23,7 +23,7 @@ fn sum_of<E: Copy, T: Numeric>(x: &[E], f: &impl Fn(E) -> T) -> T {
         for chunk in x.chunks(LANES) {
             lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane = *lane + f(*x));
         }
-        return sum_of(&lanes, &|lane| lane);
+        return lanes.iter().fold(T::zero(), |sum, lane| sum + *lane);
     }
     let (left, right) = x.split_at(x.len() / 2);
     sum_of(left, f) + sum_of(right, f)
