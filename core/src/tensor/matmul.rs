@@ -103,10 +103,11 @@ products! {
 }
 
 impl<S: Shape, E: Float, A: Storage<E>> Tensor<S, E, A> {
-    /// The matrix product: [m, k] · [k, n] = [m, n], with equal inner sizes k.
+    /// The matrix product: `[m, k]` · `[k, n]` = `[m, n]`, with equal inner sizes k.
     ///
-    /// A vector on the left is one row, on the right one column, and leaves no axis behind: [m, k] · [k] = [m]. A batch
-    /// of matrices goes with a batch of as many, or with one matrix: [b, m, k] · [k, n] = [b, m, n].
+    /// A vector on the left is one row, on the right one column, and leaves no axis behind: `[m, k]` · `[k]` =
+    /// `[m]`. A batch of matrices goes with a batch of as many, or with one matrix: `[b, m, k]` · `[k, n]` =
+    /// `[b, m, n]`.
     ///
     /// ```
     /// use plywood::prelude::*;

@@ -70,7 +70,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
 }
 
 impl<M: Dim, N: Dim, E: Element, B: Storage<E>> Tensor<(M, N), E, B> {
-    /// Rows become columns: [m, n] becomes [n, m].
+    /// Rows become columns: `[m, n]` becomes `[n, m]`.
     ///
     /// ```
     /// use plywood::prelude::*;

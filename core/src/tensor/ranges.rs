@@ -68,7 +68,7 @@ impl<N: StaticDim, E: Numeric> Tensor<(N, N), E> {
 }
 
 impl<N: Dim, L: Label, B: Storage<L>> Tensor<(N,), L, B> {
-    /// For each label a row with 1 at its place and 0 elsewhere: [batch] becomes [batch, C].
+    /// For each label a row with 1 at its place and 0 elsewhere: `[batch]` becomes `[batch, C]`.
     ///
     /// # Errors
     /// If a label is not one of the classes 0 to C − 1.

@@ -118,7 +118,7 @@ macro_rules! reductions {
                 ($f)(self.as_slice())
             }
 
-            #[doc = concat!("[`", stringify!($all), "`](Tensor::", stringify!($all), ") along axis `I`, without the axis: [2, 3] becomes [2] along axis 1.")]
+            #[doc = concat!("[`", stringify!($all), "`](Tensor::", stringify!($all), ") along axis `I`, without the axis: `[2, 3]` becomes `[2]` along axis 1.")]
             ///
             /// ```
             /// use plywood::prelude::*;

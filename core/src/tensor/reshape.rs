@@ -87,7 +87,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         self.as_shape(&[self.numel()])
     }
 
-    /// Each row in one dimension: [batch, …] becomes [batch, n], as `flatten(start_dim=1)` in PyTorch.
+    /// Each row in one dimension: `[batch, …]` becomes `[batch, n]`, as `flatten(start_dim=1)` in PyTorch.
     ///
     /// ```
     /// use plywood::prelude::*;
