@@ -1,4 +1,5 @@
-//! Element types: what a tensor can hold, on top of num-traits.
+//! Element types: what a tensor can hold ([`Element`]) and what it computes with ([`Numeric`], [`Float`]), on top of
+//! num-traits.
 
 use core::fmt::{self, Debug, Display};
 use core::iter::Sum;
@@ -9,6 +10,7 @@ use num_traits::{FloatConst, NumCast, PrimInt};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum DType {
+    Bool,
     F32,
     F64,
     I8,
@@ -24,6 +26,7 @@ pub enum DType {
 impl Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            DType::Bool => "bool",
             DType::F32 => "f32",
             DType::F64 => "f64",
             DType::I8 => "i8",
@@ -42,17 +45,35 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a tensor can hold: `f32`, `f64` and the integers.
+/// What a tensor can hold: `f32`, `f64`, the integers and `bool`.
+///
+/// Zero bytes are its zero, or `false`.
 #[diagnostic::on_unimplemented(
     message = "a tensor cannot hold `{Self}`",
-    label = "tensors hold f32, f64, i8 to i64 and u8 to u64"
+    label = "tensors hold f32, f64, i8 to i64, u8 to u64 and bool"
 )]
 pub trait Element:
-    sealed::Sealed + bytemuck::Pod + NumCast + num_traits::Num + PartialOrd + Debug + Display + Send + Sync + 'static
+    sealed::Sealed + bytemuck::NoUninit + bytemuck::Zeroable + PartialOrd + Debug + Display + Send + Sync + 'static
 {
     /// The type's name.
     const DTYPE: DType;
+
+    /// The same value as another type, if it exists there.
+    #[doc(hidden)]
+    fn cast_to<T: Element>(self) -> Option<T>;
+
+    /// The value of a number, if it exists in this type.
+    #[doc(hidden)]
+    fn of_number<N: Numeric>(number: N) -> Option<Self>;
 }
+
+/// The element types with arithmetic: `f32`, `f64` and the integers.
+#[diagnostic::on_unimplemented(
+    message = "there is no arithmetic on `{Self}`",
+    label = "arithmetic takes f32, f64, i8 to i64 and u8 to u64",
+    note = "`cast` makes numbers of booleans: false is 0, true is 1"
+)]
+pub trait Numeric: Element + bytemuck::Pod + NumCast + num_traits::Num {}
 
 /// The element types of networks: `f32` and `f64`.
 #[diagnostic::on_unimplemented(
@@ -60,7 +81,7 @@ pub trait Element:
     label = "`{Self}` is not a float"
 )]
 pub trait Float:
-    Element + crate::backend::Gemm + num_traits::Float + FloatConst + AddAssign + SubAssign + MulAssign + DivAssign + Sum
+    Numeric + crate::backend::Gemm + num_traits::Float + FloatConst + AddAssign + SubAssign + MulAssign + DivAssign + Sum
 {
     /// The number closest to `value`.
     fn of(value: f64) -> Self;
@@ -76,18 +97,41 @@ pub trait Float:
     label = "labels of type `{Self}` where integers are expected",
     note = "number the classes from 0 in an integer tensor of shape [batch], or give probabilities of the logits' own shape and type"
 )]
-pub trait Label: Element + PrimInt {}
+pub trait Label: Numeric + PrimInt {}
 
 macro_rules! element {
     ($($ty:ident $dtype:ident),*) => {$(
         impl sealed::Sealed for $ty {}
         impl Element for $ty {
             const DTYPE: DType = DType::$dtype;
+
+            fn cast_to<T: Element>(self) -> Option<T> {
+                T::of_number(self)
+            }
+
+            fn of_number<N: Numeric>(number: N) -> Option<Self> {
+                NumCast::from(number)
+            }
         }
+        #[diagnostic::do_not_recommend]
+        impl Numeric for $ty {}
     )*};
 }
 
 element!(f32 F32, f64 F64, i8 I8, i16 I16, i32 I32, i64 I64, u8 U8, u16 U16, u32 U32, u64 U64);
+
+impl sealed::Sealed for bool {}
+impl Element for bool {
+    const DTYPE: DType = DType::Bool;
+
+    fn cast_to<T: Element>(self) -> Option<T> {
+        T::of_number(if self { 1u8 } else { 0 })
+    }
+
+    fn of_number<N: Numeric>(number: N) -> Option<Self> {
+        Some(number != N::zero())
+    }
+}
 
 macro_rules! label {
     ($($ty:ident),*) => {$(

@@ -87,6 +87,30 @@ pub enum Error {
         /// The number of rows.
         rows: usize,
     },
+    /// A position that an axis does not have.
+    #[error("index {position} is {index}, but axis {axis} has {size} positions, numbered from 0")]
+    Index {
+        /// Where in the list of indices it stands.
+        position: usize,
+        /// The index.
+        index: String,
+        /// The axis.
+        axis: usize,
+        /// The size of the axis.
+        size: usize,
+    },
+    /// A range of positions that an axis does not have.
+    #[error("the range {start}..{end} does not lie in axis {axis}, which has {size} positions")]
+    Slice {
+        /// The first position.
+        start: usize,
+        /// One after the last position.
+        end: usize,
+        /// The axis.
+        axis: usize,
+        /// The size of the axis.
+        size: usize,
+    },
     /// A NaN or an infinity where only numbers help.
     #[error("{what}: row {row}, column {column} is {value}, which is not a finite number")]
     NotFinite {

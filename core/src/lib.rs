@@ -54,7 +54,7 @@ pub mod tensor;
 pub mod train;
 
 pub use dim::{D, Dim, Dyn, StaticDim};
-pub use element::{Element, Float};
+pub use element::{Element, Float, Numeric};
 pub use error::{Error, Result};
 pub use generator::Generator;
 pub use plywood_macros::{Shape, Size, sequential, tensor};

@@ -4,12 +4,12 @@
 pub use crate::data::Table;
 pub use crate::data::{DataLoader, StandardScaler, TensorDataset};
 pub use crate::dim::{D, Dim, Dyn, StaticDim};
-pub use crate::element::{Element, Float, Label};
+pub use crate::element::{Element, Float, Label, Numeric};
 pub use crate::generator::Generator;
 pub use crate::loss::{BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss};
 pub use crate::nn::{Gradients, Layer, Model, Workspace};
 pub use crate::optim::{Adam, Optimizer, SGD};
 pub use crate::shape::{Features, Shape, StaticShape};
-pub use crate::tensor::{Tensor, TensorView};
+pub use crate::tensor::{Join, Tensor, TensorView};
 pub use crate::train::{ConfusionMatrix, Fit, Trainer, accuracy};
 pub use plywood_macros::{Shape, Size, sequential, tensor};

@@ -217,6 +217,7 @@ flat_num!(A2; A1);
 flat_num!(A3; A1 A2);
 flat_num!(A4; A1 A2 A3);
 flat_num!(A5; A1 A2 A3 A4);
+flat_num!(A6; A1 A2 A3 A4 A5);
 
 shape!(0);
 shape!(1 A1 0);

@@ -6,7 +6,7 @@ pub mod fixture;
 pub mod gradcheck;
 pub mod networks;
 
-use plywood::{Element, Float, Generator, StaticShape};
+use plywood::{Float, Generator, Numeric, StaticShape};
 
 /// Samples of shape `S` from the normal distribution, row-major.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn samples<S: StaticShape, E: Float>(batch: usize, rng: &mut Generator) -> V
 
 /// The bits of floats: equal exactly where nothing at all differs.
 #[must_use]
-pub fn bits<E: Element>(numbers: &[E]) -> Vec<u64> {
+pub fn bits<E: Numeric>(numbers: &[E]) -> Vec<u64> {
     numbers.iter().map(|x| x.to_f64().map_or(0, f64::to_bits)).collect()
 }
 

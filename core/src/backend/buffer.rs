@@ -23,6 +23,9 @@ pub struct Buffer<E> {
 }
 
 impl<E: Element> Buffer<E> {
+    /// A line holds a whole number of elements, each at a place aligned for it.
+    const FITS: () = assert!(size_of::<Line>().is_multiple_of(size_of::<E>()) && align_of::<Line>() >= align_of::<E>());
+
     /// `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
@@ -44,19 +47,24 @@ impl<E: Element> Buffer<E> {
         let old = self.len.min(len);
         self.lines.resize(lines, Line([0; 64]));
         self.len = len;
-        self.as_mut_slice()[old..].fill(E::zero());
+        self.as_mut_slice()[old..].fill(E::zeroed());
     }
 
     /// The elements.
     #[must_use]
     pub fn as_slice(&self) -> &[E] {
-        &bytemuck::cast_slice(&self.lines)[..self.len]
+        const { Self::FITS };
+        // SAFETY: `lines` has room for `len` elements and its alignment is a multiple of theirs. Every byte is zero, which
+        // `Zeroable` makes a valid element, or was written through `as_mut_slice` as part of an `E`.
+        unsafe { core::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
     }
 
     /// The elements.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [E] {
-        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+        const { Self::FITS };
+        // SAFETY: as in `as_slice`; `lines` is borrowed mutably, and `NoUninit` says that an `E` leaves no byte undefined.
+        unsafe { core::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
     }
 }
 
@@ -83,6 +91,17 @@ mod tests {
             assert_eq!(buffer.as_slice().as_ptr() as usize % 64, 0);
             assert_eq!(buffer.as_slice().len(), len);
         }
+    }
+
+    #[test]
+    fn booleans_start_false_and_keep_what_is_written() {
+        let mut buffer = Buffer::<bool>::zeros(70);
+        assert!(buffer.as_slice().iter().all(|x| !x));
+        buffer.as_mut_slice()[69] = true;
+        buffer.resize(100);
+        assert_eq!(buffer.as_slice().iter().position(|x| *x), Some(69));
+        assert!(!buffer.as_slice()[99]);
+        assert_eq!(Buffer::copy_of(&[true, false]).as_slice(), [true, false]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use super::{Tensor, TensorView};
 use crate::backend::Buffer;
 use crate::dim::{Dim, StaticDim};
-use crate::element::{Element, Float};
+use crate::element::{Element, Float, Numeric};
 use crate::error::{Error, Result};
 use crate::generator::Generator;
 use crate::shape::{Shape, Sizes, StaticShape};
@@ -146,15 +146,6 @@ impl<S: Shape, E: Element> Tensor<S, E> {
         Self::zeros_of(S::default())
     }
 
-    /// All ones.
-    #[must_use]
-    pub fn ones() -> Self
-    where
-        S: StaticShape,
-    {
-        Self::full_of(S::default(), E::one())
-    }
-
     /// The same number everywhere.
     #[must_use]
     pub fn full(value: E) -> Self
@@ -162,6 +153,14 @@ impl<S: Shape, E: Element> Tensor<S, E> {
         S: StaticShape,
     {
         Self::full_of(S::default(), value)
+    }
+}
+
+impl<S: StaticShape, E: Numeric> Tensor<S, E> {
+    /// All ones.
+    #[must_use]
+    pub fn ones() -> Self {
+        Self::full_of(S::default(), E::one())
     }
 }
 

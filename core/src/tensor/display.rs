@@ -71,7 +71,7 @@ fn suffixes(sizes: &[usize], dtype: DType) -> Vec<String> {
         let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
         suffixes.push(format!("size=({})", sizes.join(", ")));
     }
-    if !(dtype == DType::F32 || dtype == DType::I64 && !empty) {
+    if !(dtype == DType::F32 || matches!(dtype, DType::I64 | DType::Bool) && !empty) {
         suffixes.push(format!("dtype={dtype}"));
     }
     suffixes
@@ -142,7 +142,7 @@ fn row<E: Element>(text: &mut String, data: &[E], size: usize, indent: usize, pa
 
 #[derive(Clone, Copy, PartialEq)]
 enum Style {
-    /// An integer type: `1`.
+    /// An integer type or bool: `1`, `true`.
     Integer,
     /// Floats that are all whole: `1.`.
     Whole,
@@ -209,7 +209,7 @@ impl Format {
 
 /// An `f32` widened exactly, so that one printer serves both float types.
 fn float<E: Element>(x: E) -> f64 {
-    x.to_f64().unwrap_or(f64::NAN)
+    x.cast_to().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
@@ -289,6 +289,7 @@ mod tests {
     fn only_what_differs_from_the_default_type_is_named() {
         assert_eq!(super::suffixes(&[2], DType::F32), [""; 0]);
         assert_eq!(super::suffixes(&[2], DType::I64), [""; 0]);
+        assert_eq!(super::suffixes(&[2], DType::Bool), [""; 0]);
         assert_eq!(super::suffixes(&[0], DType::I64), ["dtype=i64"]);
         assert_eq!(super::suffixes(&[0, 3], DType::F64), ["size=(0, 3)", "dtype=f64"]);
     }

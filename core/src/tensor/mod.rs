@@ -1,14 +1,53 @@
 //! Tensors whose shape is a type.
+//!
+//! Arithmetic broadcasts as NumPy's. What the types prove needs no `Result`: the operators, [`matmul`](Tensor::matmul),
+//! [`reshape`](Tensor::reshape) and so on give a tensor, and what does not fit does not compile. Where sizes are known
+//! only at run time, the method of the same name with `try_` in front compares them.
+//!
+//! An axis is a number in the type: [`sum_axis`](Tensor::sum_axis)`::<1>()` leaves it out,
+//! [`sum_keep`](Tensor::sum_keep)`::<1>()` keeps it at size 1.
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! let x: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+//! let centred = &x - x.mean_keep::<1>();
+//! assert_eq!(centred, tensor![[-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0]]);
+//!
+//! let w: Tensor<Shape![3, 2]> = Tensor::ones();
+//! let y: Tensor<Shape![2, 2]> = centred.matmul(&w) + 1.0;
+//! assert_eq!(y, tensor![[1.0, 1.0], [1.0, 1.0]]);
+//! ```
 
+mod along;
+mod arithmetic;
+mod axis;
+mod broadcast;
+mod compare;
 mod create;
 mod display;
-mod ops;
+mod elementwise;
+mod index;
+mod join;
+mod lanes;
+mod map;
+mod matmul;
+mod permute;
+mod ranges;
+mod reduce;
+mod reshape;
 mod rows;
+mod zip;
 
+pub use axis::{Axis, NewAxis, Unit};
+pub use broadcast::{Broadcast, BroadcastTo, TryBroadcast};
 pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
-pub use ops::Inner;
+pub use index::Along;
+pub use join::{Concat, Holds, Join, Joins, Splits, Stack};
+pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
+pub use reshape::SameNumel;
 pub use rows::{Rows, RowsIter};
 
 use crate::backend::Buffer;

@@ -262,7 +262,7 @@ fn share((right, of): (usize, usize)) -> f64 {
 }
 
 fn number<E: Element>(value: E) -> f64 {
-    value.to_f64().unwrap_or(f64::NAN)
+    value.cast_to().unwrap_or(f64::NAN)
 }
 
 fn not_empty<X: Features, Y: Features, E: Element, T: Element>(

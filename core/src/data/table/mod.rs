@@ -7,7 +7,7 @@ mod read;
 pub use classes::Classes;
 
 use crate::dim::{D, Dyn, StaticDim};
-use crate::element::Element;
+use crate::element::Numeric;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use csv::StringRecord;
@@ -81,7 +81,7 @@ impl Table {
     /// );
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn columns<E: Element, const N: usize>(&self, names: [&str; N]) -> Result<Tensor<(Dyn, D<N>), E>>
+    pub fn columns<E: Numeric, const N: usize>(&self, names: [&str; N]) -> Result<Tensor<(Dyn, D<N>), E>>
     where
         D<N>: StaticDim,
     {
@@ -109,7 +109,7 @@ impl Table {
     /// );
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn columns_except<N: StaticDim, E: Element>(&self, names: &[&str]) -> Result<Tensor<(Dyn, N), E>> {
+    pub fn columns_except<N: StaticDim, E: Numeric>(&self, names: &[&str]) -> Result<Tensor<(Dyn, N), E>> {
         let without = names.iter().map(|name| self.position(name)).collect::<Result<Vec<_>>>()?;
         let columns: Vec<usize> = (0..self.names.len()).filter(|column| !without.contains(column)).collect();
         if columns.len() != N::SIZE {
@@ -144,7 +144,7 @@ impl Table {
     /// assert_eq!(wrong.to_string(), "blobs.csv, line 2, column `x0`: `0.5` is not a whole number that i64 holds");
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn column<E: Element>(&self, name: &str) -> Result<Tensor<(Dyn,), E>> {
+    pub fn column<E: Numeric>(&self, name: &str) -> Result<Tensor<(Dyn,), E>> {
         let column = self.numbers::<D<1>, E>(&[self.position(name)?])?;
         Ok(column.into_shape((Dyn(self.rows()),)))
     }
@@ -196,7 +196,7 @@ impl Table {
         self.records[row].get(column).unwrap_or_default().trim()
     }
 
-    fn numbers<N: StaticDim, E: Element>(&self, columns: &[usize]) -> Result<Tensor<(Dyn, N), E>> {
+    fn numbers<N: StaticDim, E: Numeric>(&self, columns: &[usize]) -> Result<Tensor<(Dyn, N), E>> {
         let mut x = Tensor::zeros_of((Dyn(self.rows()), N::default()));
         let places = (0..self.rows()).flat_map(|row| columns.iter().map(move |column| (row, *column)));
         for (x, (row, column)) in x.as_mut_slice().iter_mut().zip(places) {

@@ -1,11 +1,11 @@
 //! The text of a cell as a number.
 
-use crate::element::{DType, Element};
+use crate::element::{DType, Numeric};
 
 pub(super) const MISSING: &str = "the cell is empty; fill it in or leave the row out";
 
 /// The number, or what is wrong with the text.
-pub(super) fn parse<E: Element>(text: &str) -> Result<E, String> {
+pub(super) fn parse<E: Numeric>(text: &str) -> Result<E, String> {
     if text.is_empty() {
         return Err(MISSING.to_owned());
     }

@@ -11,6 +11,7 @@ const LENGTH: usize = size_of::<u64>();
 /// The element type in the words of the format.
 pub(super) fn dtype_of<E: Element>() -> Dtype {
     match E::DTYPE {
+        DType::Bool => Dtype::BOOL,
         DType::F32 => Dtype::F32,
         DType::F64 => Dtype::F64,
         DType::I8 => Dtype::I8,

@@ -1,0 +1,212 @@
+//! Functions of every element.
+
+use super::{Broadcast, Storage, Tensor};
+use crate::element::{Float, Numeric};
+use crate::shape::Shape;
+
+macro_rules! functions {
+    ($($name:ident $formula:literal $function:expr, $given:literal => $result:literal;)*) => {
+        impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {$(
+            #[doc = concat!($formula, ", of every element x.")]
+            ///
+            /// ```
+            /// use plywood::prelude::*;
+            ///
+            #[doc = concat!("let x: Tensor<Shape![2], f64> = tensor!", $given, ";")]
+            #[doc = concat!("let expected: [f64; 2] = ", $result, ";")]
+            #[doc = concat!("for (y, expected) in x.", stringify!($name), "().iter().zip(expected) {")]
+            ///     assert!((y - expected).abs() < 1e-6, "{y}");
+            /// }
+            /// ```
+            #[must_use]
+            pub fn $name(&self) -> Tensor<S, E> {
+                self.map(|x| $function(*x))
+            }
+        )*}
+    };
+}
+
+functions! {
+    exp "eˣ" E::exp, "[0.0, 1.0]" => "[1.0, 2.718282]";
+    ln "The natural logarithm of x" E::ln, "[1.0, 2.0]" => "[0.0, 0.693147]";
+    log2 "The logarithm of x to base 2" E::log2, "[1.0, 8.0]" => "[0.0, 3.0]";
+    log10 "The logarithm of x to base 10" E::log10, "[1.0, 1000.0]" => "[0.0, 3.0]";
+    sqrt "√x" E::sqrt, "[4.0, 2.0]" => "[2.0, 1.414214]";
+    recip "1 / x" E::recip, "[4.0, -2.0]" => "[0.25, -0.5]";
+    square "x²" |x| x * x, "[3.0, -2.0]" => "[9.0, 4.0]";
+    abs "|x|" E::abs, "[3.0, -2.0]" => "[3.0, 2.0]";
+    sign "−1, 0 or 1, as the sign of x" sign, "[3.0, -2.0]" => "[1.0, -1.0]";
+    floor "The largest integer not above x" E::floor, "[1.5, -1.5]" => "[1.0, -2.0]";
+    ceil "The smallest integer not below x" E::ceil, "[1.5, -1.5]" => "[2.0, -1.0]";
+    round "The integer closest to x, and of two the even one, as PyTorch rounds" round, "[2.5, -1.6]" => "[2.0, -2.0]";
+    sin "The sine of x in radians" E::sin, "[0.0, 1.0]" => "[0.0, 0.841471]";
+    cos "The cosine of x in radians" E::cos, "[0.0, 1.0]" => "[1.0, 0.540302]";
+    tan "The tangent of x in radians" E::tan, "[0.0, 1.0]" => "[0.0, 1.557408]";
+    tanh "The hyperbolic tangent of x" E::tanh, "[0.0, 1.0]" => "[0.0, 0.761594]";
+    erf "The error function of x" Float::erf, "[0.0, 1.0]" => "[0.0, 0.842701]";
+    sigmoid "1 / (1 + e⁻ˣ)" sigmoid, "[0.0, 1.0]" => "[0.5, 0.731059]";
+    relu "max(x, 0)" relu, "[1.5, -1.0]" => "[1.5, 0.0]";
+    softplus "ln(1 + eˣ)" softplus, "[0.0, 100.0]" => "[0.693147, 100.0]";
+}
+
+fn sigmoid<E: Float>(x: E) -> E {
+    (E::one() + (-x).exp()).recip()
+}
+
+fn relu<E: Float>(x: E) -> E {
+    maximum(x, E::zero())
+}
+
+fn sign<E: Float>(x: E) -> E {
+    if x == E::zero() || x.is_nan() { x } else { x.signum() }
+}
+
+/// Rust rounds halves away from zero, NumPy and PyTorch to even.
+fn round<E: Float>(x: E) -> E {
+    let near = x.round();
+    if (x - x.trunc()).abs() == E::of(0.5) { E::of(2.0) * (x / E::of(2.0)).round() } else { near }
+}
+
+/// The form that neither overflows for large x nor loses e⁻ˣ.
+fn softplus<E: Float>(x: E) -> E {
+    if x.is_nan() { x } else { x.max(E::zero()) + (-x.abs()).exp().ln_1p() }
+}
+
+impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
+    /// xⁿ, of every element x, for a whole n.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![2]> = tensor![3.0, -2.0];
+    /// assert_eq!(x.powi(3).to_vec(), [27.0, -8.0]);
+    /// ```
+    #[must_use]
+    pub fn powi(&self, n: i32) -> Tensor<S, E> {
+        self.map(|x| x.powi(n))
+    }
+
+    /// xᵖ, of every element x: NaN where x is negative and p is not whole.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![2]> = tensor![4.0, 9.0];
+    /// assert_eq!(x.powf(0.5).to_vec(), [2.0, 3.0]);
+    /// ```
+    #[must_use]
+    pub fn powf(&self, p: E) -> Tensor<S, E> {
+        self.map(|x| x.powf(p))
+    }
+
+    /// Whether each element is NaN.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![2]> = tensor![4.0, -1.0];
+    /// assert_eq!(x.sqrt().is_nan().to_vec(), [false, true]);
+    /// ```
+    #[must_use]
+    pub fn is_nan(&self) -> Tensor<S, bool> {
+        self.map(|x| x.is_nan())
+    }
+
+    /// Whether each element is a number: neither NaN nor infinite.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![2]> = tensor![4.0, 0.0];
+    /// assert_eq!(x.recip().is_finite().to_vec(), [true, false]);
+    /// ```
+    #[must_use]
+    pub fn is_finite(&self) -> Tensor<S, bool> {
+        self.map(|x| x.is_finite())
+    }
+}
+
+/// The larger of two, and NaN if one of them is.
+pub(super) fn maximum<E: Numeric>(x: E, y: E) -> E {
+    if x > y || is_nan(x) { x } else { y }
+}
+
+/// The smaller of two, and NaN if one of them is.
+pub(super) fn minimum<E: Numeric>(x: E, y: E) -> E {
+    if x < y || is_nan(x) { x } else { y }
+}
+
+/// Only NaN differs from itself.
+#[allow(clippy::eq_op)]
+pub(super) fn is_nan<E: Numeric>(x: E) -> bool {
+    x != x
+}
+
+impl<S: Shape, E: Numeric, B: Storage<E>> Tensor<S, E, B> {
+    /// Every element moved into [low, high]; NaN stays.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![3]> = tensor![-2.0, 0.25, 7.0];
+    /// assert_eq!(x.clamp(0.0, 1.0).to_vec(), [0.0, 0.25, 1.0]);
+    /// ```
+    #[must_use]
+    pub fn clamp(&self, low: E, high: E) -> Tensor<S, E> {
+        self.map(|x| minimum(maximum(*x, low), high))
+    }
+
+    /// The larger of each two elements, broadcast; NaN where one of them is.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![2, 2]> = tensor![[1.0, 5.0], [3.0, 2.0]];
+    /// assert_eq!(x.maximum(&tensor![2.0, 3.0]).to_vec(), [2.0, 5.0, 3.0, 3.0]);
+    /// ```
+    #[must_use]
+    pub fn maximum<T: Shape, A: Storage<E>>(&self, other: &Tensor<T, E, A>) -> Tensor<S::Output, E>
+    where
+        S: Broadcast<T>,
+    {
+        self.zip(other, maximum)
+    }
+
+    /// The smaller of each two elements, broadcast; NaN where one of them is.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![2, 2]> = tensor![[1.0, 5.0], [3.0, 2.0]];
+    /// assert_eq!(x.minimum(&tensor![2.0, 3.0]).to_vec(), [1.0, 3.0, 2.0, 2.0]);
+    /// ```
+    #[must_use]
+    pub fn minimum<T: Shape, A: Storage<E>>(&self, other: &Tensor<T, E, A>) -> Tensor<S::Output, E>
+    where
+        S: Broadcast<T>,
+    {
+        self.zip(other, minimum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_round_to_even() {
+        for (x, expected) in [(0.5, 0.0), (1.5, 2.0), (2.5, 2.0), (-0.5, 0.0), (-1.5, -2.0), (-2.5, -2.0), (2.4, 2.0)] {
+            assert_eq!(round(x), expected, "{x}");
+        }
+        assert!(round(f64::NAN).is_nan());
+        assert_eq!(round(f64::INFINITY), f64::INFINITY);
+    }
+
+    #[test]
+    fn nan_is_neither_hidden_by_extremes_nor_by_softplus() {
+        for (x, y) in [(f32::NAN, 1.0), (1.0, f32::NAN)] {
+            assert!(maximum(x, y).is_nan() && minimum(x, y).is_nan());
+        }
+        assert!(softplus(f32::NAN).is_nan() && sign(f32::NAN).is_nan());
+    }
+}
