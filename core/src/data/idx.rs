@@ -1,6 +1,6 @@
 //! IDX, the format of MNIST: a magic number, the sizes, the elements, all big-endian.
 
-use crate::element::{DType, Element};
+use crate::element::{DType, Numeric};
 use crate::error::{Error, Result};
 use crate::shape::{Shape, Sizes};
 use crate::tensor::Tensor;
@@ -38,7 +38,7 @@ use std::path::Path;
 /// # std::fs::remove_file(path).ok();
 /// # Ok::<(), plywood::Error>(())
 /// ```
-pub fn read_idx<S: Shape, E: Element>(path: impl AsRef<Path>) -> Result<Tensor<S, E>> {
+pub fn read_idx<S: Shape, E: Numeric>(path: impl AsRef<Path>) -> Result<Tensor<S, E>> {
     let path = path.as_ref();
     let file = File::open(path).map_err(|source| Error::Io { file: path.to_owned(), source })?;
     from_idx(&path.display().to_string(), BufReader::new(file))
@@ -63,7 +63,7 @@ pub fn read_idx<S: Shape, E: Element>(path: impl AsRef<Path>) -> Result<Tensor<S
 /// assert_eq!(wrong.to_string(), "labels.idx: the file holds elements of type u8, but the tensor's type says f32");
 /// # Ok::<(), plywood::Error>(())
 /// ```
-pub fn from_idx<S: Shape, E: Element>(name: &str, mut reader: impl Read) -> Result<Tensor<S, E>> {
+pub fn from_idx<S: Shape, E: Numeric>(name: &str, mut reader: impl Read) -> Result<Tensor<S, E>> {
     let mut start = Vec::new();
     read_up_to(name, &mut reader, 2, &mut start)?;
     let whole = start.as_slice().chain(reader);
@@ -71,16 +71,16 @@ pub fn from_idx<S: Shape, E: Element>(name: &str, mut reader: impl Read) -> Resu
 }
 
 #[cfg(feature = "gz")]
-fn gunzip<S: Shape, E: Element>(name: &str, reader: impl Read) -> Result<Tensor<S, E>> {
+fn gunzip<S: Shape, E: Numeric>(name: &str, reader: impl Read) -> Result<Tensor<S, E>> {
     plain(name, flate2::read::MultiGzDecoder::new(reader))
 }
 
 #[cfg(not(feature = "gz"))]
-fn gunzip<S: Shape, E: Element>(name: &str, _reader: impl Read) -> Result<Tensor<S, E>> {
+fn gunzip<S: Shape, E: Numeric>(name: &str, _reader: impl Read) -> Result<Tensor<S, E>> {
     Err(wrong(name, "the file is gzipped; build plywood with its feature `gz`, or unpack the file first".to_owned()))
 }
 
-fn plain<S: Shape, E: Element>(name: &str, mut reader: impl Read) -> Result<Tensor<S, E>> {
+fn plain<S: Shape, E: Numeric>(name: &str, mut reader: impl Read) -> Result<Tensor<S, E>> {
     let mut header = Vec::new();
     read_up_to(name, &mut reader, 4, &mut header)?;
     let &[zero, also_zero, code, rank] = header.as_slice() else {
@@ -175,7 +175,7 @@ mod tests {
         bytes
     }
 
-    fn message<S: Shape, E: Element>(bytes: &[u8]) -> String {
+    fn message<S: Shape, E: Numeric>(bytes: &[u8]) -> String {
         from_idx::<S, E>("a.idx", bytes).unwrap_err().to_string()
     }
 

@@ -1,7 +1,7 @@
 use super::draw::{Area, Draw, Drawn};
 use super::{finite, style};
 use crate::dim::StaticDim;
-use crate::element::Element;
+use crate::element::Numeric;
 use crate::tensor::{Storage, Tensor};
 use plotters::element::Rectangle;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -49,7 +49,7 @@ impl ImageGrid {
 
     /// With another image \[height, width\].
     #[must_use]
-    pub fn image<H: StaticDim, W: StaticDim, E: Element>(
+    pub fn image<H: StaticDim, W: StaticDim, E: Numeric>(
         mut self,
         caption: &str,
         pixels: &Tensor<(H, W), E, impl Storage<E>>,

@@ -39,7 +39,7 @@ pub use images::ImageGrid;
 pub use panels::Panels;
 pub use surface::DecisionSurface;
 
-use crate::element::Element;
+use crate::element::Numeric;
 use crate::error::{Error, Result};
 use crate::tensor::{Storage, Tensor};
 use plotters::backend::SVGBackend;
@@ -165,25 +165,25 @@ pub trait Numbers {
     fn numbers(&self) -> Vec<f64>;
 }
 
-impl<S: crate::Shape, E: Element, B: Storage<E>> Numbers for Tensor<S, E, B> {
+impl<S: crate::Shape, E: Numeric, B: Storage<E>> Numbers for Tensor<S, E, B> {
     fn numbers(&self) -> Vec<f64> {
         self.as_slice().numbers()
     }
 }
 
-impl<E: Element> Numbers for [E] {
+impl<E: Numeric> Numbers for [E] {
     fn numbers(&self) -> Vec<f64> {
         self.iter().map(|x| x.to_f64().unwrap_or(f64::NAN)).collect()
     }
 }
 
-impl<E: Element> Numbers for Vec<E> {
+impl<E: Numeric> Numbers for Vec<E> {
     fn numbers(&self) -> Vec<f64> {
         self.as_slice().numbers()
     }
 }
 
-impl<E: Element, const N: usize> Numbers for [E; N] {
+impl<E: Numeric, const N: usize> Numbers for [E; N] {
     fn numbers(&self) -> Vec<f64> {
         self.as_slice().numbers()
     }

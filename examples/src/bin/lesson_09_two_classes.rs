@@ -30,7 +30,7 @@ fn main() -> plywood::Result<()> {
     let y: Tensor<Shape![_, 1]> = table.columns(["label"])?;
     let circles: TensorDataset<Shape![2], Shape![1], f32, f32> = TensorDataset::new(x.clone(), y.clone())?;
 
-    let model = Inner::init(&mut Generator::manual_seed(2));
+    let model = Inner::init(&mut Generator::manual_seed(4));
     let mut trainer = Trainer::new(model, BCEWithLogitsLoss, Adam::new(0.1));
     let history = trainer.fit(&circles, Fit::epochs(20).batch(50).shuffle(2))?;
     let trained = trainer.evaluate(&circles)?;
