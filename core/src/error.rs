@@ -22,7 +22,7 @@ pub enum Error {
         shape: String,
     },
     /// A slice or vector does not have a whole number of rows.
-    #[error("{given} elements are no whole number of rows for a tensor of shape {shape}, of which a row has {row}")]
+    #[error("{given} elements do not fill whole rows of a tensor of shape {shape}, which have {row} each")]
     Rows {
         /// The number of elements given.
         given: usize,

@@ -63,7 +63,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// let x: Tensor<Shape![_, 3]> = Tensor::zeros_of((Dyn(4), D));
     /// assert_eq!(x.try_reshape::<Shape![_, 2]>()?.sizes(), [6, 2]);
     /// let wrong = x.try_reshape::<Shape![_, 5]>().unwrap_err();
-    /// assert_eq!(wrong.to_string(), "12 elements do not fill a tensor of shape [_, 5], which has 5");
+    /// assert_eq!(wrong.to_string(), "12 elements do not fill whole rows of a tensor of shape [_, 5], which have 5 each");
     /// # Ok::<(), plywood::Error>(())
     /// ```
     pub fn try_reshape<T: FromNumel>(&self) -> Result<Tensor<T, E>> {
