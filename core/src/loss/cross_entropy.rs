@@ -3,7 +3,7 @@ use crate::dim::{Dim, SameSize};
 use crate::element::{Float, Label};
 use crate::error::Error;
 use crate::nn::log_sum_exp;
-use crate::tensor::{Storage, Tensor, TensorView};
+use crate::tensor::{Storage, Tensor, TensorView, argmax};
 
 /// Cross-entropy of logits: the mean over the batch of −Σ tᶜ · ln softmax(z)ᶜ, as `torch.nn.CrossEntropyLoss`.
 ///
@@ -33,17 +33,6 @@ pub trait LabelsFor<Batch: Dim>: Dim {}
 
 #[diagnostic::do_not_recommend]
 impl<Batch: Dim, N: SameSize<Batch>> LabelsFor<Batch> for N {}
-
-/// The position of the largest number, the first of equal ones.
-pub(crate) fn argmax<E: Float>(row: &[E]) -> usize {
-    let mut best = 0;
-    for (i, x) in row.iter().enumerate() {
-        if *x > row[best] {
-            best = i;
-        }
-    }
-    best
-}
 
 /// One label for each sample of the batch, each of them a class.
 pub(crate) fn check_labels<N: Dim, L: Label, St: Storage<L>>(

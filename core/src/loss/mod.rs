@@ -9,8 +9,8 @@ mod mse;
 mod pointwise;
 
 pub use bce::{BCELoss, BCEWithLogitsLoss};
+pub(crate) use cross_entropy::check_labels;
 pub use cross_entropy::{CrossEntropyLoss, LabelsFor};
-pub(crate) use cross_entropy::{argmax, check_labels};
 pub use mse::MSELoss;
 pub use pointwise::TargetFor;
 

@@ -17,7 +17,7 @@ pub use layer::{Backward, Forward, Fuse, Layer, LayerInfo, TensorInfo, Then};
 pub use linear::{Linear, LinearView};
 pub use model::{At, Gradients, Model, Uninit};
 pub use reshape::{Flatten, Identity};
-pub(crate) use softmax::log_sum_exp;
 pub use softmax::{LogSoftmax, Softmax};
+pub(crate) use softmax::{log_softmax, log_sum_exp, softmax};
 pub use summary::{StateTensor, Summary};
 pub use workspace::Workspace;

@@ -38,7 +38,14 @@ pub(crate) fn log_sum_exp<E: Float>(x: &[E]) -> (E, E) {
     (max, sum.ln())
 }
 
-fn softmax<E: Float>(x: &[E], y: &mut [E]) {
+/// Writes x − ln Σ eˣ of one row.
+pub(crate) fn log_softmax<E: Float>(x: &[E], y: &mut [E]) {
+    let (max, log) = log_sum_exp(x);
+    y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - max - log);
+}
+
+/// Writes eˣ / Σ eˣ of one row.
+pub(crate) fn softmax<E: Float>(x: &[E], y: &mut [E]) {
     let max = x.iter().copied().fold(E::neg_infinity(), E::max);
     y.iter_mut().zip(x).for_each(|(y, x)| *y = (*x - max).exp());
     let sum: E = y.iter().copied().sum();
@@ -79,8 +86,7 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
 
     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         for (x, y) in pass.x.chunks_exact(S::Last::SIZE.max(1)).zip(pass.y.chunks_exact_mut(S::Last::SIZE.max(1))) {
-            let (max, log) = log_sum_exp(x);
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - max - log);
+            log_softmax(x, y);
         }
     }
 

@@ -122,7 +122,7 @@ impl DecisionSurface {
         match self.at(i, j) {
             [p] => style::tint(style::colour(usize::from(*p > 0.5)), 0.7 * step((2.0 * p - 1.0).abs())),
             outputs => {
-                let class = crate::loss::argmax(outputs);
+                let class = crate::tensor::argmax(outputs);
                 let least = 1.0 / outputs.len() as f64;
                 style::tint(style::colour(class), 0.1 + 0.4 * step((outputs[class] - least) / (1.0 - least)))
             }

@@ -22,12 +22,7 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Axis<I>,
     {
-        self.map_lanes(self.sizes().as_ref()[I], |x, y: &mut [E]| {
-            let largest = x.iter().fold(E::neg_infinity(), |largest, x| super::elementwise::maximum(*x, largest));
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = (*x - largest).exp());
-            let sum: E = y.iter().copied().sum();
-            y.iter_mut().for_each(|y| *y /= sum);
-        })
+        self.map_lanes(self.sizes().as_ref()[I], crate::nn::softmax)
     }
 
     /// x − ln(Σ eˣ) along axis `I`: the logarithm of [`softmax`](Tensor::softmax), without underflow.
@@ -43,10 +38,7 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Axis<I>,
     {
-        self.map_lanes(self.sizes().as_ref()[I], |x, y: &mut [E]| {
-            let log = super::reduce::logsumexp(x);
-            y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - log);
-        })
+        self.map_lanes(self.sizes().as_ref()[I], crate::nn::log_softmax)
     }
 }
 
@@ -145,5 +137,18 @@ impl<S: Shape, E: Numeric, B: Storage<E>> Tensor<S, E, B> {
             y.iter_mut().zip(sorted(x, descending)).for_each(|(y, i)| *y = super::reduce::index(i));
         });
         (values, positions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+
+    /// The logarithm of the sum would lose its digits if it were added to the largest element first.
+    #[test]
+    fn log_softmax_keeps_its_digits_next_to_large_numbers() {
+        let x: Tensor<Shape![2]> = tensor![10_000.0, 10_000.0];
+        let y = x.log_softmax::<0>();
+        assert!(y.iter().all(|y| (y + core::f32::consts::LN_2).abs() < 1e-6), "{y}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Broadcast, Storage, Tensor};
 use crate::element::{Float, Numeric};
+use crate::nn::{Activation, ReLU, Sigmoid};
 use crate::shape::Shape;
 
 macro_rules! functions {
@@ -44,17 +45,9 @@ functions! {
     tan "The tangent of x in radians" E::tan, "[0.0, 1.0]" => "[0.0, 1.557408]";
     tanh "The hyperbolic tangent of x" E::tanh, "[0.0, 1.0]" => "[0.0, 0.761594]";
     erf "The error function of x" Float::erf, "[0.0, 1.0]" => "[0.0, 0.842701]";
-    sigmoid "1 / (1 + e⁻ˣ)" sigmoid, "[0.0, 1.0]" => "[0.5, 0.731059]";
-    relu "max(x, 0)" relu, "[1.5, -1.0]" => "[1.5, 0.0]";
+    sigmoid "1 / (1 + e⁻ˣ)" Sigmoid::forward, "[0.0, 1.0]" => "[0.5, 0.731059]";
+    relu "max(x, 0)" ReLU::forward, "[1.5, -1.0]" => "[1.5, 0.0]";
     softplus "ln(1 + eˣ)" softplus, "[0.0, 100.0]" => "[0.693147, 100.0]";
-}
-
-fn sigmoid<E: Float>(x: E) -> E {
-    (E::one() + (-x).exp()).recip()
-}
-
-fn relu<E: Float>(x: E) -> E {
-    maximum(x, E::zero())
 }
 
 fn sign<E: Float>(x: E) -> E {
@@ -67,7 +60,7 @@ fn round<E: Float>(x: E) -> E {
     if (x - x.trunc()).abs() == E::of(0.5) { E::of(2.0) * (x / E::of(2.0)).round() } else { near }
 }
 
-/// The form that neither overflows for large x nor loses e⁻ˣ.
+/// The form that neither overflows for large x nor loses e⁻ˣ; exact everywhere, without the layer's threshold.
 fn softplus<E: Float>(x: E) -> E {
     if x.is_nan() { x } else { x.max(E::zero()) + (-x.abs()).exp().ln_1p() }
 }

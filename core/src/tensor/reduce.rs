@@ -76,7 +76,8 @@ fn best<E: Numeric>(x: &[E], before: impl Fn(E, E) -> bool) -> usize {
     (1..x.len()).fold(0, |best, i| if better(i, best) { i } else { best })
 }
 
-fn argmax<E: Numeric>(x: &[E]) -> usize {
+/// The position of the largest element, the first of equal ones; of the first NaN if there is one.
+pub(crate) fn argmax<E: Numeric>(x: &[E]) -> usize {
     best(x, |x, y| x > y)
 }
 

@@ -3,8 +3,8 @@
 use crate::dim::{Dim, SameSize, StaticDim};
 use crate::element::{Float, Label};
 use crate::error::{Error, Result};
-use crate::loss::{argmax, check_labels};
-use crate::tensor::{Storage, Tensor};
+use crate::loss::check_labels;
+use crate::tensor::{Storage, Tensor, argmax};
 use core::fmt::{self, Display};
 use core::marker::PhantomData;
 

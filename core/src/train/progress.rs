@@ -1,7 +1,9 @@
 //! What a training shows: a bar on a terminal, a line for every tenth of it elsewhere.
 
 use super::Epoch;
-use std::io::{IsTerminal, Write};
+#[cfg(feature = "progress")]
+use std::io::IsTerminal;
+use std::io::Write;
 
 pub(super) enum Progress {
     Quiet,
@@ -28,7 +30,6 @@ impl Progress {
             }
             return Progress::Bar(bar);
         }
-        let _ = std::io::stderr().is_terminal();
         Progress::Lines { first, epochs }
     }
 
@@ -56,8 +57,11 @@ impl Progress {
             }
         }
     }
+}
 
-    pub(super) fn finish(self) {
+impl Drop for Progress {
+    /// Leaves the bar as it stands, also where an error ends the training.
+    fn drop(&mut self) {
         #[cfg(feature = "progress")]
         if let Progress::Bar(bar) = self {
             bar.abandon();

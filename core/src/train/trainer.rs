@@ -217,7 +217,6 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
                 break;
             }
         }
-        progress.finish();
         Ok(history)
     }
 
