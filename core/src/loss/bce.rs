@@ -24,7 +24,7 @@ pub struct BCELoss;
 
 /// Binary cross-entropy of logits: the mean of (1 − t) · z + max(−z, 0) + ln(1 + e^−|z|), as `torch.nn.BCEWithLogitsLoss`.
 ///
-/// Targets are probabilities of the predictions' shape. It is [`BCELoss`] after a `Sigmoid`, exact for every logit.
+/// Targets are probabilities of the predictions' shape. It is [`BCELoss`] after a `Sigmoid`, stable for every finite logit.
 ///
 /// ```
 /// use plywood::prelude::*;
