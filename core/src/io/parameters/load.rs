@@ -3,7 +3,6 @@ use crate::element::Float;
 use crate::error::{Error, Result};
 use crate::nn::{Model, StateTensor};
 use crate::shape::Sizes;
-use safetensors::Dtype;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -76,7 +75,7 @@ fn decode<M: Model>(model: &mut M, bytes: &[u8], file: &Path) -> Result<()> {
 /// Where each tensor of the file goes; the error lists all that does not fit.
 fn places<'a, M: Model>(model: &M, parsed: &'a Parsed<'_>) -> Result<Vec<(usize, &'a [u8])>, String> {
     let known: HashSet<String> = model.state_dict().map(|tensor| tensor.name).collect();
-    let unexpected: Vec<String> = parsed.names().into_iter().filter(|name| !known.contains(name)).collect();
+    let unexpected: Vec<&str> = parsed.names().filter(|name| !known.contains(*name)).collect();
     let mut places = Vec::with_capacity(known.len());
     let mut problems = Vec::new();
     for tensor in model.state_dict() {
@@ -106,16 +105,16 @@ fn mismatch<E: Float>(tensor: &StateTensor<'_, E>, found: &Found<'_>) -> Option<
         problems.push(format!("has shape {given} in the file, but {expected} in the model"));
     }
     if given != expected {
-        let name = |dtype: Dtype| dtype.to_string().to_lowercase();
-        problems.push(format!("holds {} in the file, but {} in the model", name(given), name(expected)));
+        let (given, expected) = (given.to_lowercase(), expected.to_lowercase());
+        problems.push(format!("holds {} in the file, but {expected} in the model", given.escape_debug()));
     }
     (!problems.is_empty()).then(|| format!("`{}` {}", tensor.name, problems.join(", and ")))
 }
 
-fn missing<E: Float>(tensor: &StateTensor<'_, E>, parsed: &Parsed<'_>, unexpected: &[String]) -> String {
+fn missing<E: Float>(tensor: &StateTensor<'_, E>, parsed: &Parsed<'_>, unexpected: &[&str]) -> String {
     let StateTensor { name, shape, .. } = tensor;
     let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
-    let distance = |other: &String| strsim::damerau_levenshtein(name, other);
+    let distance = |other: &str| strsim::damerau_levenshtein(name, other);
     let near = unexpected
         .iter()
         .filter(|other| parsed.tensor(other).is_some_and(|found| found.shape == *shape))

@@ -1,6 +1,7 @@
 //! Parameters as safetensors.
 
 mod format;
+mod header;
 mod load;
 mod save;
 

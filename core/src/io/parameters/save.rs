@@ -1,11 +1,7 @@
-use super::format::{dtype_of, swap_bytes};
-use crate::element::Float;
+use super::format::file_of;
 use crate::error::{Error, Result};
 use crate::io::atomic;
-use crate::nn::{Model, StateTensor};
-use safetensors::{Dtype, View};
-use std::borrow::Cow;
-use std::collections::HashMap;
+use crate::nn::Model;
 use std::path::Path;
 
 /// Writes the parameters of a network to a safetensors file, under PyTorch's names.
@@ -59,34 +55,8 @@ pub fn to_bytes<M: Model>(model: &M) -> Result<Vec<u8>> {
 }
 
 fn encode<M: Model>(model: &M, file: &Path) -> Result<Vec<u8>> {
-    // What `safetensors.torch.save_file` writes, and what tools look at to know the names for PyTorch's.
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let tensors = model.state_dict().map(|tensor| (tensor.name.clone(), Stored(tensor)));
-    safetensors::serialize(tensors, Some(metadata))
-        .map_err(|error| Error::Parameters { file: file.to_owned(), message: error.to_string() })
-}
-
-/// A parameter tensor as the format sees it.
-struct Stored<'a, E>(StateTensor<'a, E>);
-
-impl<E: Float> View for Stored<'_, E> {
-    fn dtype(&self) -> Dtype {
-        dtype_of::<E>()
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.0.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut bytes = Cow::Borrowed(bytemuck::cast_slice(self.0.data));
-        if cfg!(target_endian = "big") {
-            swap_bytes::<E>(bytes.to_mut());
-        }
-        bytes
-    }
-
-    fn data_len(&self) -> usize {
-        size_of_val(self.0.data)
-    }
+    file_of(model.state_dict().collect()).ok_or_else(|| {
+        let message = "the names of the parameters fill more than the 100 MB that safetensors allows".to_owned();
+        Error::Parameters { file: file.to_owned(), message }
+    })
 }

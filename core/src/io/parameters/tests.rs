@@ -91,6 +91,17 @@ fn names_are_those_of_pytorch() {
 }
 
 #[test]
+fn the_bytes_are_those_of_the_safetensors_crate() {
+    let model = net(0);
+    let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let tensors = raw(&model);
+    let views = tensors
+        .iter()
+        .map(|(name, dtype, shape, data)| (name.clone(), TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    assert_eq!(to_bytes(&model).unwrap(), safetensors::serialize(views, Some(metadata)).unwrap());
+}
+
+#[test]
 fn every_bit_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("net.safetensors");
@@ -262,6 +273,38 @@ fn lengths_that_overflow_are_refused() {
     for length in [u64::MAX, u64::MAX - 7, 1 << 63, 100_000_001] {
         bytes[..8].copy_from_slice(&length.to_le_bytes());
         assert!(refused_bytes(&bytes).contains("no whole header"));
+    }
+}
+
+#[test]
+fn a_header_that_contradicts_itself_is_refused() {
+    let refused = |header: &str, numbers: usize| {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.resize(bytes.len() + numbers, 0);
+        let message = refused_bytes(&bytes);
+        message.strip_prefix("not a safetensors file, or damaged: the header is wrong: ").unwrap().to_owned()
+    };
+    let tensor = |place: &str| format!(r#"{{"dtype":"U8","shape":[4],"data_offsets":{place}}}"#);
+    let [first, second, gap] = ["[0,4]", "[2,6]", "[6,10]"].map(tensor);
+    assert!(refused(&format!(r#"{{"a":{first},"a":{first}}}"#), 4).starts_with("`a` stands in it twice"));
+    assert_eq!(
+        refused(&format!(r#"{{"a":{first},"b":{second}}}"#), 6),
+        "`b` lies in the bytes 2 to 6, where 4 are taken"
+    );
+    assert_eq!(
+        refused(&format!(r#"{{"b":{gap},"a":{first}}}"#), 10),
+        "`b` lies in the bytes 6 to 10, where 4 are taken"
+    );
+    assert_eq!(
+        refused(&format!(r#"{{"a":{}}}"#, tensor("[4,0]")), 4),
+        "`a` lies in the bytes 4 to 0, where 0 are taken"
+    );
+    assert_eq!(refused(&format!(r#"{{"a":{}}}"#, tensor("[0,5]")), 5), "`a` of shape [4] does not fill its 5 bytes");
+    let huge = r#"{"a":{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}}"#;
+    assert_eq!(refused(huge, 0), "`a` of shape [2305843009213693952] does not fill its 0 bytes");
+    for wrong in ["4", r#"{"dtype":"U8","shape":[4]}"#, r#"{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}"#] {
+        assert_eq!(refused(&format!(r#"{{"a\n":{wrong}}}"#), 4), "`a\\n` is no tensor");
     }
 }
 
