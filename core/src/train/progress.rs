@@ -1,9 +1,13 @@
 //! What a training shows: a bar on a terminal, a line for every tenth of it elsewhere.
 
 use super::Epoch;
-#[cfg(feature = "progress")]
-use std::io::IsTerminal;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// Time between two drawings of the bar: nobody reads faster, and a short epoch should not wait for its terminal.
+const REDRAW: Duration = Duration::from_millis(50);
+/// Characters of the bar.
+const WIDTH: usize = 16;
 
 pub(super) enum Progress {
     Quiet,
@@ -12,8 +16,14 @@ pub(super) enum Progress {
         first: u64,
         epochs: u64,
     },
-    #[cfg(feature = "progress")]
-    Bar(indicatif::ProgressBar),
+    Bar {
+        first: u64,
+        epochs: u64,
+        begun: Instant,
+        drawn: Option<Instant>,
+        /// What the last epoch has to say, if that is not on the terminal yet.
+        waiting: Option<String>,
+    },
 }
 
 impl Progress {
@@ -21,39 +31,36 @@ impl Progress {
         if quiet {
             return Progress::Quiet;
         }
-        #[cfg(feature = "progress")]
-        if std::io::stderr().is_terminal() {
-            let bar = indicatif::ProgressBar::new(epochs);
-            let style = "{bar:16} {pos}/{len}  {wide_msg}  {elapsed}";
-            if let Ok(style) = indicatif::ProgressStyle::with_template(style) {
-                bar.set_style(style);
-            }
-            return Progress::Bar(bar);
+        // A terminal that calls itself dumb cannot go back to the start of a line.
+        if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
+            return Progress::Bar { first, epochs, begun: Instant::now(), drawn: None, waiting: None };
         }
         Progress::Lines { first, epochs }
     }
 
     /// Shows an epoch; `stop` if it is the last because nothing gets better.
-    pub(super) fn epoch(&self, epoch: &Epoch, stop: bool) {
+    pub(super) fn epoch(&mut self, epoch: &Epoch, stop: bool) {
         let stopped = if stop { " | stopped early" } else { "" };
         match self {
             Progress::Quiet => {}
             Progress::Lines { first, epochs } => {
-                let done = epoch.number - first;
+                let done = epoch.number - *first;
                 let before = done - 1;
                 let tenth = |done: u64| u128::from(done) * 10 / u128::from(*epochs);
                 if stop || done == 1 || done == *epochs || tenth(done) > tenth(before) {
-                    let width = (first.saturating_add(*epochs)).to_string().len();
-                    let line =
-                        format!("epoch {:>width$}/{}: {epoch}{stopped}\n", epoch.number, first.saturating_add(*epochs));
-                    // Nobody may be reading any more; that must not end the training.
-                    let _ = std::io::stderr().write_all(line.as_bytes());
+                    let last = first.saturating_add(*epochs);
+                    let width = last.to_string().len();
+                    print(&format!("epoch {:>width$}/{last}: {epoch}{stopped}\n", epoch.number));
                 }
             }
-            #[cfg(feature = "progress")]
-            Progress::Bar(bar) => {
-                bar.set_message(format!("{epoch}{stopped}"));
-                bar.inc(1);
+            Progress::Bar { first, epochs, begun, drawn, waiting } => {
+                let line = bar(epoch.number - *first, *epochs, &format!("{epoch}{stopped}"), begun.elapsed());
+                if drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW) {
+                    *waiting = Some(line);
+                } else {
+                    (*drawn, *waiting) = (Some(Instant::now()), None);
+                    print(&line);
+                }
             }
         }
     }
@@ -62,10 +69,39 @@ impl Progress {
 impl Drop for Progress {
     /// Leaves the bar as it stands, also where an error ends the training.
     fn drop(&mut self) {
-        #[cfg(feature = "progress")]
-        if let Progress::Bar(bar) = self {
-            bar.abandon();
-            let _ = std::io::stderr().write_all(b"\n");
+        if let Progress::Bar { drawn, waiting, .. } = self {
+            if let Some(line) = waiting {
+                print(line);
+            }
+            if drawn.is_some() {
+                print("\n");
+            }
         }
+    }
+}
+
+/// The bar, from the start of the line on; what does not fit into the terminal's width is cut off.
+fn bar(done: u64, epochs: u64, message: &str, elapsed: Duration) -> String {
+    let filled = usize::try_from(u128::from(done) * WIDTH as u128 / u128::from(epochs.max(1))).unwrap_or(WIDTH);
+    let (seconds, width) = (elapsed.as_secs(), epochs.to_string().len());
+    let bar = "█".repeat(filled.min(WIDTH)) + &"░".repeat(WIDTH.saturating_sub(filled));
+    let time = format!("{}:{:02}", seconds / 60, seconds % 60);
+    format!("\r\x1b[?7l{bar} {done:>width$}/{epochs}  {message}  {time}\x1b[K\x1b[?7h")
+}
+
+fn print(text: &str) {
+    // Nobody may be reading any more; that must not end the training.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_says_how_far_it_is() {
+        let line = bar(3, 12, "loss 0.5", Duration::from_secs(61));
+        assert_eq!(line, "\r\x1b[?7l████░░░░░░░░░░░░  3/12  loss 0.5  1:01\x1b[K\x1b[?7h");
+        assert!(bar(u64::MAX, u64::MAX, "", Duration::ZERO).contains(&"█".repeat(WIDTH)));
     }
 }

@@ -196,7 +196,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         history.epochs.reserve(usize::try_from(fit.epochs).unwrap_or(0).min(1 << 16));
         let mut batch = train.gather(&[])?;
         let mut order = Vec::with_capacity(train.len());
-        let progress = Progress::new(fit.quiet, self.epochs, fit.epochs);
+        let mut progress = Progress::new(fit.quiet, self.epochs, fit.epochs);
         let (mut best, mut waited) = (f64::INFINITY, 0);
         for _ in 0..fit.epochs {
             let start = Instant::now();
