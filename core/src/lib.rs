@@ -29,6 +29,8 @@
 //! # Ok::<(), plywood::Error>(())
 //! ```
 //!
+//! **[From PyTorch to Plywood](guide)** shows each construct of an introduction to PyTorch beside ours.
+//!
 //! Sizes live in [`dim`] and [`shape`], tensors in [`mod@tensor`], layers in [`nn`], then [`loss`], [`optim`], [`data`],
 //! [`train`] and [`io`]. With the feature `plot`, `plywood::plot` draws figures.
 
@@ -42,6 +44,8 @@ pub mod dim;
 pub mod element;
 mod error;
 pub mod generator;
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 pub mod io;
 pub mod loss;
 pub mod nn;
