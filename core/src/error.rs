@@ -133,6 +133,14 @@ pub enum Error {
         /// What is taken.
         expected: &'static str,
     },
+    /// A device that cannot be had.
+    #[error("the device `{device}` cannot be used: {reason}")]
+    Device {
+        /// The device asked for.
+        device: String,
+        /// Why not.
+        reason: String,
+    },
     /// An optimizer was used for another model than before.
     #[error(
         "this {optimizer} has moments for {expected} parameters, but the model has {given}; use one optimizer per model"
