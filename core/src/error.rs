@@ -191,6 +191,14 @@ pub enum Error {
         /// What is wrong, with both types or shapes where there are any.
         message: String,
     },
+    /// A file is not the NumPy file that was asked for, or is damaged.
+    #[error("{}: {message}", file.display())]
+    Npy {
+        /// The file, or what stands for it.
+        file: PathBuf,
+        /// What is wrong, with the array's name and both types or shapes where there are any.
+        message: String,
+    },
     /// A figure cannot be drawn from what it was given.
     #[error("the figure `{figure}` cannot be drawn: {message}")]
     Figure {

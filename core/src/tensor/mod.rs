@@ -48,6 +48,8 @@ pub use create::literal;
 pub use index::Along;
 pub use join::{Concat, Holds, Join, Joins, Splits, Stack};
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
+#[cfg(feature = "npy")]
+pub(crate) use permute::permuted;
 pub(crate) use reduce::argmax;
 pub use reshape::SameNumel;
 pub use rows::{Rows, RowsIter};
