@@ -33,6 +33,8 @@ mod join;
 mod lanes;
 mod map;
 mod matmul;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 mod permute;
 mod ranges;
 mod reduce;
