@@ -134,7 +134,9 @@ mod archives {
         if compressed { writer.compressed().to_bytes().unwrap() } else { writer.to_bytes().unwrap() }
     }
 
-    fn read(bytes: &[u8]) -> plywood::Result<(Tensor<Shape![_, 3]>, Tensor<Shape![_], i64>)> {
+    type Arrays = (Tensor<Shape![_, 3]>, Tensor<Shape![_], i64>);
+
+    fn read(bytes: &[u8]) -> plywood::Result<Arrays> {
         let mut archive = Npz::from_reader("a.npz", Cursor::new(bytes))?;
         Ok((archive.read("x")?, archive.read("labels")?))
     }
