@@ -53,7 +53,16 @@ mod sealed {
     label = "tensors hold f32, f64, i8 to i64, u8 to u64 and bool"
 )]
 pub trait Element:
-    sealed::Sealed + bytemuck::NoUninit + bytemuck::Zeroable + PartialOrd + Debug + Display + Send + Sync + 'static
+    sealed::Sealed
+    + bytemuck::NoUninit
+    + bytemuck::CheckedBitPattern
+    + bytemuck::Zeroable
+    + PartialOrd
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + 'static
 {
     /// The type's name.
     const DTYPE: DType;

@@ -133,6 +133,14 @@ pub enum Error {
         /// What is taken.
         expected: &'static str,
     },
+    /// A device that cannot be had.
+    #[error("the device `{device}` cannot be used: {reason}")]
+    Device {
+        /// The device asked for.
+        device: String,
+        /// Why not.
+        reason: String,
+    },
     /// An optimizer was used for another model than before.
     #[error(
         "this {optimizer} has moments for {expected} parameters, but the model has {given}; use one optimizer per model"
@@ -181,6 +189,14 @@ pub enum Error {
         /// The file, or what stands for it.
         file: PathBuf,
         /// What is wrong, with both types or shapes where there are any.
+        message: String,
+    },
+    /// A file is not the NumPy file that was asked for, or is damaged.
+    #[error("{}: {message}", file.display())]
+    Npy {
+        /// The file, or what stands for it.
+        file: PathBuf,
+        /// What is wrong, with the array's name and both types or shapes where there are any.
         message: String,
     },
     /// A figure cannot be drawn from what it was given.

@@ -57,13 +57,14 @@ pub mod shape;
 pub mod tensor;
 pub mod train;
 
+pub use backend::Device;
 pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float, Numeric};
 pub use error::{Error, Result};
 pub use generator::Generator;
 pub use plywood_macros::{Shape, Size, sequential, tensor};
 pub use shape::{Features, Shape, StaticShape};
-pub use tensor::{Tensor, TensorView};
+pub use tensor::{Tensor, TensorView, TensorViewMut};
 
 /// What the macros write into your crate; not for use by hand.
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! Everything a program needs: `use plywood::prelude::*;`
 
+pub use crate::backend::Device;
 #[cfg(feature = "csv")]
 pub use crate::data::Table;
 pub use crate::data::{DataLoader, StandardScaler, TensorDataset};
@@ -10,6 +11,6 @@ pub use crate::loss::{BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELos
 pub use crate::nn::{Gradients, Layer, Model, Workspace};
 pub use crate::optim::{Adam, Optimizer, SGD};
 pub use crate::shape::{Features, Shape, StaticShape};
-pub use crate::tensor::{Join, Tensor, TensorView};
+pub use crate::tensor::{Join, Tensor, TensorView, TensorViewMut};
 pub use crate::train::{ConfusionMatrix, Fit, Trainer, accuracy};
 pub use plywood_macros::{Shape, Size, sequential, tensor};

@@ -2,7 +2,7 @@
 
 use crate::element::Element;
 use core::fmt::{self, Debug};
-use core::marker::PhantomData;
+use core::ptr::NonNull;
 
 /// One cache line, so that a vector of them is 64-byte aligned.
 #[derive(Clone, Copy)]
@@ -14,23 +14,75 @@ unsafe impl bytemuck::Zeroable for Line {}
 // SAFETY: 64 bytes of alignment 64: no padding, and every bit pattern is valid.
 unsafe impl bytemuck::Pod for Line {}
 
-/// Owned memory of a tensor or a model: on the heap, 64-byte aligned.
-#[derive(Clone)]
+/// Owned memory of a tensor or a model: on the heap, 64-byte aligned unless it came as a `Vec`.
+///
+/// It is taken from a `Vec` of lines or of elements and given back to one. The parts are kept apart, so that reading asks
+/// nothing about where they came from.
 pub struct Buffer<E> {
-    lines: Vec<Line>,
+    pointer: NonNull<E>,
     len: usize,
-    element: PhantomData<E>,
+    /// Of the vector: in lines or in elements.
+    capacity: usize,
+    lines: bool,
+}
+
+/// The vector that a buffer came from.
+enum Memory<E> {
+    Lines(Vec<Line>),
+    Elements(Vec<E>),
+}
+
+// SAFETY: a buffer owns its elements as a `Vec<E>` does; no one else has the pointer.
+unsafe impl<E: Send> Send for Buffer<E> {}
+// SAFETY: as above; a shared buffer gives shared elements only.
+unsafe impl<E: Sync> Sync for Buffer<E> {}
+
+impl<E> Buffer<E> {
+    /// A line holds a whole number of elements, each at a place aligned for it.
+    const FITS: () = assert!(size_of::<Line>().is_multiple_of(size_of::<E>()) && align_of::<Line>() >= align_of::<E>());
+
+    fn lines_for(len: usize) -> usize {
+        const { Self::FITS };
+        len.checked_mul(size_of::<E>()).expect("capacity overflow").div_ceil(size_of::<Line>())
+    }
+
+    /// Gives the vector back; the buffer is empty afterwards.
+    fn take(&mut self) -> Memory<E> {
+        let Buffer { pointer, len, capacity, lines } = *self;
+        // Aligned for lines and for elements.
+        self.pointer = NonNull::<Line>::dangling().cast();
+        (self.len, self.capacity) = (0, 0);
+        if lines {
+            // SAFETY: `pointer` and `capacity` are the parts of a `Vec<Line>` of `lines_for(len)` lines, or stand for an
+            // empty one; the buffer has forgotten them.
+            Memory::Lines(unsafe { Vec::from_raw_parts(pointer.as_ptr().cast(), Self::lines_for(len), capacity) })
+        } else {
+            // SAFETY: `pointer`, `len` and `capacity` are the parts of a `Vec<E>`; the buffer has forgotten them.
+            Memory::Elements(unsafe { Vec::from_raw_parts(pointer.as_ptr(), len, capacity) })
+        }
+    }
+}
+
+impl<E> Drop for Buffer<E> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
 }
 
 impl<E: Element> Buffer<E> {
-    /// A line holds a whole number of elements, each at a place aligned for it.
-    const FITS: () = assert!(size_of::<Line>().is_multiple_of(size_of::<E>()) && align_of::<Line>() >= align_of::<E>());
+    /// `lines` has `lines_for(len)` lines.
+    fn of_lines(lines: Vec<Line>, len: usize) -> Self {
+        debug_assert_eq!(lines.len(), Self::lines_for(len));
+        let (pointer, _, capacity) = lines.into_raw_parts();
+        // SAFETY: the pointer of a `Vec` is not null.
+        let pointer = unsafe { NonNull::new_unchecked(pointer) }.cast();
+        Buffer { pointer, len, capacity, lines: true }
+    }
 
     /// `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
-        let lines = (len * size_of::<E>()).div_ceil(size_of::<Line>());
-        Buffer { lines: vec![Line([0; 64]); lines], len, element: PhantomData }
+        Self::of_lines(vec![Line([0; 64]); Self::lines_for(len)], len)
     }
 
     /// A copy of the slice.
@@ -41,30 +93,65 @@ impl<E: Element> Buffer<E> {
         buffer
     }
 
+    /// The elements as a vector. One that [came as a vector](From) is given back; other memory is copied, because a
+    /// vector's is aligned as its elements and not to 64 bytes.
+    #[must_use]
+    pub fn into_vec(mut self) -> Vec<E> {
+        if self.lines {
+            return self.as_slice().to_vec();
+        }
+        match self.take() {
+            Memory::Elements(elements) => elements,
+            Memory::Lines(_) => unreachable!("the buffer does not consist of lines"),
+        }
+    }
+
     /// Changes the length; what is new is zero. Memory is taken only when there is not enough.
     pub fn resize(&mut self, len: usize) {
-        let lines = (len * size_of::<E>()).div_ceil(size_of::<Line>());
         let old = self.len.min(len);
-        self.lines.resize(lines, Line([0; 64]));
-        self.len = len;
+        *self = match self.take() {
+            Memory::Lines(mut lines) => {
+                lines.resize(Self::lines_for(len), Line([0; 64]));
+                Self::of_lines(lines, len)
+            }
+            Memory::Elements(mut elements) => {
+                elements.resize(len, E::zeroed());
+                Self::from(elements)
+            }
+        };
         self.as_mut_slice()[old..].fill(E::zeroed());
     }
 
     /// The elements.
     #[must_use]
     pub fn as_slice(&self) -> &[E] {
-        const { Self::FITS };
-        // SAFETY: `lines` has room for `len` elements and its alignment is a multiple of theirs. Every byte is zero, which
-        // `Zeroable` makes a valid element, or was written through `as_mut_slice` as part of an `E`.
-        unsafe { core::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        // SAFETY: `pointer` is that of a `Vec<E>` of `len` elements, or of a `Vec<Line>` with room for them, aligned for
+        // them by `FITS`. There every byte is zero, which `Zeroable` makes a valid element, or was written through
+        // `as_mut_slice` as part of an `E`.
+        unsafe { core::slice::from_raw_parts(self.pointer.as_ptr(), self.len) }
     }
 
     /// The elements.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [E] {
-        const { Self::FITS };
-        // SAFETY: as in `as_slice`; `lines` is borrowed mutably, and `NoUninit` says that an `E` leaves no byte undefined.
-        unsafe { core::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        // SAFETY: as in `as_slice`; the buffer is borrowed mutably, and `NoUninit` says that an `E` leaves no byte undefined.
+        unsafe { core::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
+    }
+}
+
+/// The memory of the vector; nothing is copied.
+impl<E: Element> From<Vec<E>> for Buffer<E> {
+    fn from(elements: Vec<E>) -> Self {
+        let (pointer, len, capacity) = elements.into_raw_parts();
+        // SAFETY: the pointer of a `Vec` is not null.
+        Buffer { pointer: unsafe { NonNull::new_unchecked(pointer) }, len, capacity, lines: false }
+    }
+}
+
+/// A copy, aligned to 64 bytes.
+impl<E: Element> Clone for Buffer<E> {
+    fn clone(&self) -> Self {
+        Self::copy_of(self.as_slice())
     }
 }
 
@@ -111,5 +198,33 @@ mod tests {
         buffer.resize(40);
         assert_eq!(&buffer.as_slice()[..3], &[1.0, 2.0, 0.0]);
         assert!(buffer.as_slice()[3..].iter().all(|x| *x == 0.0));
+    }
+
+    #[test]
+    fn a_vector_is_taken_and_given_back_without_a_copy() {
+        let mut vec = vec![1.0f64, 2.0, 3.0];
+        vec.reserve_exact(10);
+        let (place, capacity) = (vec.as_ptr(), vec.capacity());
+        let mut buffer = Buffer::from(vec);
+        assert_eq!(buffer.as_slice().as_ptr(), place);
+        buffer.resize(5);
+        buffer.as_mut_slice()[3] = 4.0;
+        buffer.resize(4);
+        let copy = buffer.clone();
+        let vec = buffer.into_vec();
+        assert_eq!((vec.as_ptr(), vec.capacity()), (place, capacity));
+        assert_eq!(vec, [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(copy.as_slice(), vec);
+        assert_eq!(copy.as_slice().as_ptr() as usize % 64, 0);
+        assert_eq!(copy.into_vec(), vec);
+    }
+
+    #[test]
+    fn nothing_is_a_buffer_too() {
+        assert!(Buffer::<f32>::zeros(0).into_vec().is_empty());
+        let mut buffer = Buffer::<f32>::from(Vec::new());
+        assert!(buffer.as_slice().is_empty() && buffer.as_mut_slice().is_empty());
+        buffer.resize(3);
+        assert_eq!(buffer.into_vec(), [0.0; 3]);
     }
 }

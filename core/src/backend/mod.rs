@@ -5,6 +5,8 @@
 
 mod buffer;
 pub mod cpu;
+mod device;
 
 pub use buffer::Buffer;
 pub use cpu::Gemm;
+pub use device::Device;

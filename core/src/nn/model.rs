@@ -2,7 +2,7 @@
 
 use super::workspace::Parts;
 use super::{Backward, Forward, Layer, StateTensor, Summary, Workspace, summary};
-use crate::backend::Buffer;
+use crate::backend::{Buffer, Device};
 use crate::dim::Dyn;
 use crate::element::Float;
 use crate::error::{Error, Result};
@@ -211,6 +211,37 @@ pub trait Model: Layer + Sized {
             batch,
         });
         Ok((value, gradients))
+    }
+
+    /// Where the parameters are, and where the network computes.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![Linear(2, 3)].init(&mut Generator::manual_seed(0));
+    /// assert_eq!(model.device(), Device::Cpu);
+    /// ```
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+
+    /// The network on this device; as it is, if it is there already.
+    ///
+    /// # Errors
+    /// If the device's memory does not suffice.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![Linear(2, 3)].init(&mut Generator::manual_seed(0)).to(&Device::best()?)?;
+    /// let x = Tensor::<Shape![5, 2]>::zeros().to(&model.device())?;
+    /// assert_eq!(model.forward(&x).sizes(), [5, 3]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    fn to(self, device: &Device) -> Result<Self> {
+        match device {
+            Device::Cpu => Ok(self),
+        }
     }
 
     /// Every parameter tensor by its PyTorch name, `0.weight` or `out.bias`.

@@ -1,6 +1,6 @@
 //! `+`, `-`, `*`, `/` and negation, on tensors that broadcast and with numbers, by reference and by value.
 
-use super::{Broadcast, BroadcastTo, Storage, Tensor, TryBroadcast};
+use super::{Broadcast, BroadcastTo, Storage, StorageMut, Tensor, TryBroadcast};
 use crate::element::Numeric;
 use crate::error::Result;
 use crate::shape::Shape;
@@ -52,11 +52,12 @@ macro_rules! number_first {
 macro_rules! assign {
     ($Trait:ident $method:ident $operation:ident; $($right:ty)*) => {
         $(
-            impl<S, T, E, B> $Trait<$right> for Tensor<S, E>
+            impl<S, T, E, A, B> $Trait<$right> for Tensor<S, E, A>
             where
                 S: Shape,
                 T: BroadcastTo<S>,
                 E: Numeric,
+                A: StorageMut<E>,
                 B: Storage<E>,
             {
                 fn $method(&mut self, other: $right) {
@@ -65,7 +66,7 @@ macro_rules! assign {
             }
         )*
 
-        impl<S: Shape, E: Numeric> $Trait<E> for Tensor<S, E> {
+        impl<S: Shape, E: Numeric, A: StorageMut<E>> $Trait<E> for Tensor<S, E, A> {
             fn $method(&mut self, number: E) {
                 self.as_mut_slice().iter_mut().for_each(|x| *x = x.$operation(number));
             }

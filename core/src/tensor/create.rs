@@ -1,6 +1,6 @@
-use super::{Tensor, TensorView};
+use super::{Tensor, TensorView, TensorViewMut};
 use crate::backend::Buffer;
-use crate::dim::{Dim, StaticDim};
+use crate::dim::{Dim, Dyn, StaticDim};
 use crate::element::{Element, Float, Numeric};
 use crate::error::{Error, Result};
 use crate::generator::Generator;
@@ -114,21 +114,45 @@ impl<S: Shape, E: Element> Tensor<S, E> {
     where
         S: FromNumel,
     {
-        match S::from_numel(slice.len()) {
-            Some(shape) => Ok(Self::from_buffer(shape, Buffer::copy_of(slice))),
-            None => Err(Error::length(slice.len(), S::pattern().0)),
-        }
+        Ok(Self::from_buffer(shape_of_numel(slice.len())?, Buffer::copy_of(slice)))
     }
 
-    /// The elements of the vector, row-major. A first size that is `Dyn` follows from the number of elements.
+    /// The elements of the vector, row-major; nothing is copied. A first size that is `Dyn` follows from the number of
+    /// elements.
     ///
     /// # Errors
     /// If the number of elements is not the shape's.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![_, 2]> = Tensor::from_vec(vec![1.0, 2.0, 3.0, 4.0])?;
+    /// assert_eq!(x, tensor![[1.0, 2.0], [3.0, 4.0]].try_shape()?);
+    /// let y: Tensor<Shape![_], i64> = vec![1, 2, 3].into(); // what always fits needs no `Result`
+    /// assert_eq!(y.sizes(), [3]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
     pub fn from_vec(vec: Vec<E>) -> Result<Self>
     where
         S: FromNumel,
     {
-        Self::from_slice(&vec)
+        Ok(Self::from_buffer(shape_of_numel(vec.len())?, vec.into()))
+    }
+
+    /// The elements, row-major. A tensor that was made [of a vector](Tensor::from_vec) gives that vector back; the
+    /// elements of any other are copied, because they are aligned for computing and a vector's are not.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let mut x: Tensor<Shape![2]> = Tensor::from_vec(vec![1.0, 2.0])?;
+    /// x *= 10.0;
+    /// assert_eq!(x.into_vec(), vec![10.0, 20.0]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    #[must_use]
+    pub fn into_vec(self) -> Vec<E> {
+        self.data.into_vec()
     }
 
     /// All zeros.
@@ -234,11 +258,48 @@ impl<'a, S: Shape, E: Element> TensorView<'a, S, E> {
     where
         S: FromNumel,
     {
-        match S::from_numel(slice.len()) {
-            Some(shape) => Ok(Self::of_slice(shape, slice)),
-            None => Err(Error::length(slice.len(), S::pattern().0)),
-        }
+        Ok(Self::of_slice(shape_of_numel(slice.len())?, slice))
     }
+}
+
+impl<'a, S: Shape, E: Element> TensorViewMut<'a, S, E> {
+    pub(crate) fn of_mut_slice(shape: S, data: &'a mut [E]) -> Self {
+        debug_assert_eq!(shape.numel(), data.len());
+        Tensor { shape, data, element: PhantomData }
+    }
+
+    /// The slice seen as a tensor that can be changed, row-major; nothing is copied. A first size that is `Dyn` follows
+    /// from the number of elements.
+    ///
+    /// # Errors
+    /// If the number of elements is not the shape's.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let mut numbers = [1.0, 2.0, 3.0, 4.0];
+    /// let mut x = TensorViewMut::<Shape![_, 2]>::borrow_mut(&mut numbers)?;
+    /// x -= tensor![1.0, 2.0];
+    /// assert_eq!(numbers, [0.0, 0.0, 2.0, 2.0]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn borrow_mut(slice: &'a mut [E]) -> Result<Self>
+    where
+        S: FromNumel,
+    {
+        Ok(Self::of_mut_slice(shape_of_numel(slice.len())?, slice))
+    }
+}
+
+/// The elements of the vector; nothing is copied.
+impl<E: Element> From<Vec<E>> for Tensor<(Dyn,), E> {
+    fn from(vec: Vec<E>) -> Self {
+        Self::from_buffer((Dyn(vec.len()),), vec.into())
+    }
+}
+
+fn shape_of_numel<S: FromNumel>(numel: usize) -> Result<S> {
+    S::from_numel(numel).ok_or_else(|| Error::length(numel, S::pattern().0))
 }
 
 /// What `tensor!` expands to: its numbers, whose count the macro has checked.

@@ -21,6 +21,7 @@
 
 mod along;
 mod arithmetic;
+mod arrays;
 mod axis;
 mod broadcast;
 mod compare;
@@ -32,6 +33,8 @@ mod join;
 mod lanes;
 mod map;
 mod matmul;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 mod permute;
 mod ranges;
 mod reduce;
@@ -47,11 +50,13 @@ pub use create::literal;
 pub use index::Along;
 pub use join::{Concat, Holds, Join, Joins, Splits, Stack};
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
+#[cfg(feature = "npy")]
+pub(crate) use permute::permuted;
 pub(crate) use reduce::argmax;
 pub use reshape::SameNumel;
 pub use rows::{Rows, RowsIter};
 
-use crate::backend::Buffer;
+use crate::backend::{Buffer, Device};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::shape::{Shape, Sizes};
@@ -86,20 +91,63 @@ pub struct Tensor<S, E = f32, B = Buffer<E>> {
 /// A tensor that borrows its elements: a row of another, a layer's weight inside a model.
 pub type TensorView<'a, S, E = f32> = Tensor<S, E, &'a [E]>;
 
+/// A tensor that borrows its elements to change them in place; see [`borrow_mut`](TensorViewMut::borrow_mut).
+pub type TensorViewMut<'a, S, E = f32> = Tensor<S, E, &'a mut [E]>;
+
 /// Where a tensor's elements are: its own memory or a borrowed slice.
 pub trait Storage<E> {
     /// The elements.
     fn as_slice(&self) -> &[E];
+
+    /// Memory of its own with the elements: itself, or a copy of what is borrowed.
+    #[doc(hidden)]
+    fn into_buffer(self) -> Buffer<E>;
+}
+
+/// A tensor's own memory, or a slice borrowed to be changed.
+pub trait StorageMut<E>: Storage<E> {
+    /// The elements.
+    fn as_mut_slice(&mut self) -> &mut [E];
 }
 
 impl<E: Element> Storage<E> for Buffer<E> {
     fn as_slice(&self) -> &[E] {
         Buffer::as_slice(self)
     }
+
+    fn into_buffer(self) -> Buffer<E> {
+        self
+    }
+}
+
+impl<E: Element> StorageMut<E> for Buffer<E> {
+    fn as_mut_slice(&mut self) -> &mut [E] {
+        Buffer::as_mut_slice(self)
+    }
 }
 
 impl<E: Element> Storage<E> for &[E] {
     fn as_slice(&self) -> &[E] {
+        self
+    }
+
+    fn into_buffer(self) -> Buffer<E> {
+        Buffer::copy_of(self)
+    }
+}
+
+impl<E: Element> Storage<E> for &mut [E] {
+    fn as_slice(&self) -> &[E] {
+        self
+    }
+
+    fn into_buffer(self) -> Buffer<E> {
+        Buffer::copy_of(self)
+    }
+}
+
+impl<E: Element> StorageMut<E> for &mut [E] {
+    fn as_mut_slice(&mut self) -> &mut [E] {
         self
     }
 }
@@ -165,6 +213,38 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         Tensor { shape: self.shape, data: Buffer::copy_of(self.as_slice()), element: PhantomData }
     }
 
+    /// Where the elements are.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// assert_eq!(Tensor::<Shape![2, 3]>::zeros().device().to_string(), "cpu");
+    /// ```
+    #[must_use]
+    pub fn device(&self) -> Device {
+        Device::Cpu
+    }
+
+    /// The tensor on this device: as it is if it is its own and there already, or else a copy.
+    ///
+    /// # Errors
+    /// If the device's memory does not suffice.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let device = Device::best()?;
+    /// let x: Tensor<Shape![2]> = tensor![1.0, 2.0].to(&device)?;
+    /// let copy = x.view().to(&Device::Cpu)?; // `x` is still there
+    /// assert_eq!(copy.to_vec(), [1.0, 2.0]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn to(self, device: &Device) -> Result<Tensor<S, E>> {
+        match device {
+            Device::Cpu => Ok(Tensor { shape: self.shape, data: self.data.into_buffer(), element: PhantomData }),
+        }
+    }
+
     /// The same elements under another shape type, as from a batch known at run time to one known at compile time.
     ///
     /// # Errors
@@ -180,11 +260,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// # Ok::<(), plywood::Error>(())
     /// ```
     pub fn try_shape<T: Shape>(&self) -> Result<Tensor<T, E>> {
-        let shape = T::from_sizes(self.sizes().as_ref()).ok_or_else(|| Error::Shape {
-            what: "these are not the sizes of the type",
-            left: Sizes(self.sizes().as_ref()).to_string(),
-            right: T::pattern().to_string(),
-        })?;
+        let shape = shape_of_type(self.sizes().as_ref())?;
         Ok(Tensor { shape, data: Buffer::copy_of(self.as_slice()), element: PhantomData })
     }
 }
@@ -197,12 +273,36 @@ impl<E: Element, B: Storage<E>> Tensor<(), E, B> {
     }
 }
 
-impl<S: Shape, E: Element> Tensor<S, E> {
+impl<S: Shape, E: Element, B: StorageMut<E>> Tensor<S, E, B> {
     /// The elements, row-major.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [E] {
         self.data.as_mut_slice()
     }
+
+    /// The same elements, borrowed to be changed.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let mut x: Tensor<Shape![2]> = tensor![1.0, 2.0];
+    /// let mut view = x.view_mut();
+    /// view += tensor![10.0, 20.0];
+    /// assert_eq!(x, tensor![11.0, 22.0]);
+    /// ```
+    #[must_use]
+    pub fn view_mut(&mut self) -> TensorViewMut<'_, S, E> {
+        Tensor { shape: self.shape, data: self.data.as_mut_slice(), element: PhantomData }
+    }
+}
+
+/// The shape of these sizes, if they are those of its type.
+pub(crate) fn shape_of_type<S: Shape>(sizes: &[usize]) -> Result<S> {
+    S::from_sizes(sizes).ok_or_else(|| Error::Shape {
+        what: "these are not the sizes of the type",
+        left: Sizes(sizes).to_string(),
+        right: S::pattern().to_string(),
+    })
 }
 
 impl<S: Shape, E: Element, A: Storage<E>, B: Storage<E>> PartialEq<Tensor<S, E, B>> for Tensor<S, E, A> {

@@ -36,7 +36,7 @@ differs! {
 }
 
 /// Copies `x`, of sizes `sizes`, with its axes in the order `order`; gives the new sizes.
-fn permuted<E: Copy>(x: &[E], sizes: &[usize], order: &[usize], y: &mut Vec<E>) -> Vec<usize> {
+pub(crate) fn permuted<E: Copy>(x: &[E], sizes: &[usize], order: &[usize], y: &mut Vec<E>) -> Vec<usize> {
     let mut strides = [0; MAX_RANK];
     let mut stride = 1;
     for (i, size) in sizes.iter().enumerate().rev() {

@@ -1,6 +1,6 @@
 //! Two tensors element by element, each repeated where it broadcasts.
 
-use super::{Broadcast, BroadcastTo, Storage, Tensor, TryBroadcast};
+use super::{Broadcast, BroadcastTo, Storage, StorageMut, Tensor, TryBroadcast};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::shape::{Shape, Sizes};
@@ -179,7 +179,7 @@ impl<S: Shape, E: Element, A: Storage<E>> Tensor<S, E, A> {
     }
 }
 
-impl<S: Shape, E: Element> Tensor<S, E> {
+impl<S: Shape, E: Element, A: StorageMut<E>> Tensor<S, E, A> {
     /// f(&mut x, y) for each element x, with `other` broadcast to this shape.
     ///
     /// ```

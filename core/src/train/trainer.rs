@@ -1,5 +1,6 @@
 use super::progress::Progress;
 use super::{Epoch, Evaluation, Fit, History};
+use crate::backend::Device;
 use crate::data::{Batch, DataLoader, TensorDataset};
 use crate::dim::Dyn;
 use crate::element::Element;
@@ -55,6 +56,23 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     #[must_use]
     pub fn new(model: M, loss: L, optimizer: O) -> Self {
         Trainer { model, loss, optimizer, workspace: Workspace::new(), epochs: 0 }
+    }
+
+    /// The same trainer on this device; the network goes there with it.
+    ///
+    /// # Errors
+    /// If the device's memory does not suffice.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![Linear(2, 3)].init(&mut Generator::manual_seed(0));
+    /// let trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(1e-3)).on(&Device::best()?)?;
+    /// assert_eq!(trainer.model().device(), Device::best()?);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn on(self, device: &Device) -> Result<Self> {
+        Ok(Trainer { model: self.model.to(device)?, ..self })
     }
 
     /// The network as trained so far.

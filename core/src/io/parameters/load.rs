@@ -55,7 +55,7 @@ pub fn load<M: Model>(model: &mut M, path: impl AsRef<Path>) -> Result<()> {
 /// assert_eq!(model.parameters(), before);
 /// ```
 pub fn load_bytes<M: Model>(model: &mut M, bytes: &[u8]) -> Result<()> {
-    decode(model, bytes, super::IN_MEMORY.as_ref())
+    decode(model, bytes, crate::io::IN_MEMORY.as_ref())
 }
 
 fn decode<M: Model>(model: &mut M, bytes: &[u8], file: &Path) -> Result<()> {

@@ -51,7 +51,7 @@ pub fn save<M: Model>(model: &M, path: impl AsRef<Path>) -> Result<()> {
 /// # Ok::<(), plywood::Error>(())
 /// ```
 pub fn to_bytes<M: Model>(model: &M) -> Result<Vec<u8>> {
-    encode(model, super::IN_MEMORY.as_ref())
+    encode(model, crate::io::IN_MEMORY.as_ref())
 }
 
 fn encode<M: Model>(model: &M, file: &Path) -> Result<Vec<u8>> {
