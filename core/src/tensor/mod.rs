@@ -45,7 +45,7 @@ pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
 pub use index::Along;
-pub use join::{Concat, Holds, Join, Joins, Splits, Stack};
+pub use join::{Concat, Holds, Join, Joins, Parts, Splits, Stack};
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
 pub(crate) use reduce::argmax;
 pub use reshape::SameNumel;
