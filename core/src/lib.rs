@@ -32,7 +32,8 @@
 //! **[From PyTorch to Plywood](guide)** shows each construct of an introduction to PyTorch beside ours.
 //!
 //! Sizes live in [`dim`] and [`shape`], tensors in [`mod@tensor`], layers in [`nn`], then [`loss`], [`optim`], [`data`],
-//! [`train`] and [`io`]. With the feature `plot`, `plywood::plot` draws figures.
+//! [`train`] and [`io`]; [`mod@graph`] shows a network as text, DOT or Mermaid. With the feature `plot`, `plywood::plot` draws
+//! figures.
 
 #![deny(missing_docs)]
 
@@ -44,6 +45,7 @@ pub mod dim;
 pub mod element;
 mod error;
 pub mod generator;
+pub mod graph;
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 pub mod io;

@@ -48,7 +48,7 @@ pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
 pub use index::Along;
-pub use join::{Concat, Holds, Join, Joins, Splits, Stack};
+pub use join::{Concat, Holds, Join, Joins, Parts, Splits, Stack};
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
 #[cfg(feature = "npy")]
 pub(crate) use permute::permuted;
