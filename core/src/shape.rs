@@ -96,24 +96,13 @@ pub trait EndsWith: Features {
     type Last: StaticDim;
 }
 
-/// Features of three dimensions, as [`Conv2d`](crate::nn::Conv2d) takes.
-#[diagnostic::on_unimplemented(
-    message = "images have three sizes, channels × height × width, but what comes in has another number of them",
-    label = "this layer takes images"
-)]
+/// Features as channels × height × width. `sequential!` checks that they are that; what they are otherwise only lets the
+/// compiler go on.
+#[doc(hidden)]
 pub trait Image: Features {
-    /// The planes.
     type Channels: StaticDim;
-    /// The rows of a plane.
     type Height: StaticDim;
-    /// The columns of a plane.
     type Width: StaticDim;
-}
-
-impl<C: StaticDim, H: StaticDim, W: StaticDim> Image for (C, H, W) {
-    type Channels = C;
-    type Height = H;
-    type Width = W;
 }
 
 /// Features whose number of elements is a size, as [`Flatten`](crate::nn::Flatten) gives.
@@ -199,6 +188,16 @@ macro_rules! ends_with {
     };
 }
 
+macro_rules! image {
+    ($($name:ident)*; $channels:ty, $height:ty, $width:ty) => {
+        impl<$($name: StaticDim),*> Image for ($($name,)*) {
+            type Channels = $channels;
+            type Height = $height;
+            type Width = $width;
+        }
+    };
+}
+
 macro_rules! flat {
     ($head:ident $($tail:ident)+) => {
         impl<$head: StaticDim, $($tail: StaticDim),+> Flat for ($head, $($tail,)+)
@@ -259,6 +258,13 @@ ends_with!(A1; A2);
 ends_with!(A1 A2; A3);
 ends_with!(A1 A2 A3; A4);
 ends_with!(A1 A2 A3 A4; A5);
+
+image!(A1 A2 A3; A1, A2, A3);
+image!(; D<1>, D<999>, D<999>);
+image!(A1; A1, D<999>, D<999>);
+image!(A1 A2; D<1>, A1, A2);
+image!(A1 A2 A3 A4; A2, A3, A4);
+image!(A1 A2 A3 A4 A5; A3, A4, A5);
 
 impl Flat for () {
     type Numel = D<1>;

@@ -317,9 +317,10 @@ impl Checker<'_> {
     /// A constant, which is evaluated once and by a name of its own, so that what is wrong is said once.
     fn constant(&mut self, expr: &Expr, least: u64, what: String, text: &str) -> Dim {
         let tokens = expr.to_token_stream().to_string();
-        let known = self.constants.iter().position(|constant| {
-            constant.least == least && constant.expr.to_token_stream().to_string() == tokens
-        });
+        let known = self
+            .constants
+            .iter()
+            .position(|constant| constant.least == least && constant.expr.to_token_stream().to_string() == tokens);
         let index = known.unwrap_or(self.constants.len());
         let mut name = quote::format_ident!("PLYWOOD_SIZE_{index}");
         if known.is_none() {

@@ -242,17 +242,16 @@ fn known(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mista
             }
         }
         "Conv2d" | "MaxPool2d" => {
-            signature.args.iter().for_each(|(key, value)| {
-                if let Value::Only(only) = value {
-                    read.only(key, only);
-                }
+            let only = signature.args.iter().all(|(key, value)| match value {
+                Value::Only(only) => read.only(key, only),
+                _ => true,
             });
             let bias = read.bool("bias", true);
             let [input, output, kernel, stride, padding, dilation] =
                 ["in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation"]
                     .map(|key| read.args.remove(key));
             match (kernel, input.zip(output)) {
-                (Some(kernel), channels) if complete => {
+                (Some(kernel), channels) if complete && only => {
                     Kind::Window(Box::new(Window { channels, kernel, stride, padding, dilation, bias }))
                 }
                 _ => Kind::Broken,
@@ -352,12 +351,13 @@ impl Reader<'_> {
         }
     }
 
-    fn only(&mut self, key: &str, value: &str) {
-        if let Some(given) = self.args.remove(key).filter(|given| text_of(given) != value) {
-            let message =
-                format!("{}: Plywood has only `{key} = {value}` so far, but this is `{}`", self.place, text_of(&given));
-            self.mistakes.add(given.span(), message);
-        }
+    /// Whether an option is left out or has the only value that there is.
+    fn only(&mut self, key: &str, value: &str) -> bool {
+        let Some(given) = self.args.remove(key).filter(|given| text_of(given) != value) else { return true };
+        let message =
+            format!("{}: Plywood has only `{key} = {value}` so far, but this is `{}`", self.place, text_of(&given));
+        self.mistakes.add(given.span(), message);
+        false
     }
 
     /// The bits of a number as a const argument.

@@ -157,7 +157,8 @@ fn conv2d() {
     layer::<Uneven>("two of each", &worst);
     type Wide = Conv2d<Shape![1, 2, 1], Shape![2, 7, 6], Shape![2, 2], Shape![1, 1], Shape![3, 3], Shape![1, 1], false>;
     layer::<Wide>("more padding than kernel, without a bias", &worst);
-    type Skips = Conv2d<Shape![2, 8, 8], Shape![2, 2, 2], Shape![2, 2], Shape![5, 5], Shape![0, 0], Shape![1, 1], false>;
+    type Skips =
+        Conv2d<Shape![2, 8, 8], Shape![2, 2, 2], Shape![2, 2], Shape![5, 5], Shape![0, 0], Shape![1, 1], false>;
     layer::<Skips>("a stride over pixels that no window meets", &worst);
     layer::<Then<Conv2d<Shape![2, 5, 4], Shape![3, 4, 2], Shape![2, 3]>, SiLU>>("Conv2d and SiLU", &worst);
     layer::<Then<Uneven, Tanh>>("two of each and Tanh", &worst);

@@ -207,8 +207,7 @@ fn conv2d() {
     sums::<Padded>("conv2d_padded", &params);
     type Uneven = Conv2d<Shape![2, 9, 11], Shape![4, 4, 4], Shape![3, 5], Shape![2, 3], Shape![1, 2], Shape![2, 1]>;
     sums::<Uneven>("conv2d_uneven", &params);
-    type Same =
-        Conv2d<Shape![3, 6, 5], Shape![4, 6, 5], Shape![3, 5], Shape![1, 1], Shape![2, 4], Shape![2, 2], false>;
+    type Same = Conv2d<Shape![3, 6, 5], Shape![4, 6, 5], Shape![3, 5], Shape![1, 1], Shape![2, 4], Shape![2, 2], false>;
     sums::<Same>("conv2d_same", &["weight"]);
     type Strided = Conv2d<Shape![16, 13, 12], Shape![33, 7, 6], Shape![3, 3], Shape![2, 2], Shape![1, 1]>;
     sums::<Strided>("conv2d_strided", &params);

@@ -12,7 +12,7 @@ sequential! {
     /// A network.
     pub struct Net {
         features: Features,
-        Conv2d(16, 4, 3), //~ layer 1 `Conv2d(16, 4, 3)` takes D<16> channels, but layer 0 `features: Features` gives D<8>
+        Conv2d(16, 4, 3), //~ layer 1 `Conv2d(16, 4, 3)` takes images of 16 channels, but layer 0 `features: Features` gives (D<8>, D<13>, D<13>)
         Flatten,
         Linear(484, 10),
     }

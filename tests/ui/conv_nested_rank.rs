@@ -12,7 +12,7 @@ sequential! {
     /// A network.
     pub struct Net {
         encoder: Encoder,
-        Conv2d(1, 4, 3), //~ images have three sizes, channels × height × width
+        Conv2d(1, 4, 3), //~ layer 1 `Conv2d(1, 4, 3)` takes images of 1 channel, but layer 0 `encoder: Encoder` gives D<8>
         Flatten,
         Linear(_, 10),
     }

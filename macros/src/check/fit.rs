@@ -115,7 +115,11 @@ impl Checker<'_> {
             self.fits.push(Fit {
                 got: got.ty.clone(),
                 want: wanted.ty.clone(),
-                message: format!("{} takes {{Want}} {noun}, but {} gives {{Self}}", escaped(place), escaped(&flow.from)),
+                message: format!(
+                    "{} takes {{Want}} {noun}, but {} gives {{Self}}",
+                    escaped(place),
+                    escaped(&flow.from)
+                ),
                 label: "takes {Want}, gets {Self}".to_owned(),
                 span,
             });

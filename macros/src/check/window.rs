@@ -1,6 +1,6 @@
 //! Windows that slide over images: what they take, and what comes out.
 
-use super::{Checker, Flow, mentions};
+use super::{Checker, Fit, Flow, escaped, mentions};
 use crate::parse::Layer;
 use crate::shape::{Dim, Shape};
 use crate::size::{MAX, Size, text_of};
@@ -54,13 +54,19 @@ impl Checker<'_> {
                     None
                 });
                 let taken = self.dim(input, place, |_, _| image.as_ref().map(|[channels, ..]| channels.clone()));
-                if let (Some(image), Some(taken), Some(flow)) = (&image, &taken, at) {
-                    self.fits_channels(image, taken, flow, place, input.span());
-                }
-                (taken, given)
+                let fits = match (&image, &taken, at) {
+                    (Some(image), Some(taken), Some(flow)) => {
+                        self.fits_channels(image, taken, flow, place, input.span())
+                    }
+                    _ => false,
+                };
+                (taken.filter(|_| fits), given)
             }
             None => {
                 let channels = image.as_ref().map(|[channels, ..]| channels.clone());
+                if let (Some(image), Some(channels), Some(flow)) = (&image, &channels, at) {
+                    self.fits_channels(image, channels, flow, place, window.kernel.span());
+                }
                 let pools = numbers.as_ref().is_some_and(|numbers| self.pools(numbers, window, place));
                 (channels.clone().filter(|_| pools), channels)
             }
@@ -68,19 +74,16 @@ impl Checker<'_> {
         let (Some(taken), Some(given), Some(numbers), Some(flow)) = (taken, given, numbers, at) else { return None };
         let [_, height, width] = image?;
         let span = window.kernel.span();
-        let (rows, columns) = (
-            self.slide(0, &height, &numbers, flow, place, span),
-            self.slide(1, &width, &numbers, flow, place, span),
-        );
+        let rows = self.slide(0, &height, &numbers, flow, place, span)?;
+        let columns = self.slide(1, &width, &numbers, flow, place, span)?;
         let input = Shape::Known(vec![taken, height, width]);
-        let output = Shape::Known(vec![given, rows?, columns?]);
+        let output = Shape::Known(vec![given, rows, columns]);
         let pair = |[height, width]: &Pair| {
             let (height, width) = (&height.ty, &width.ty);
             quote!((#height, #width))
         };
         let Numbers { kernel, stride, padding, dilation } = &numbers;
-        let (i, o, k, s, p, d) =
-            (input.ty(), output.ty(), pair(kernel), pair(stride), pair(padding), pair(dilation));
+        let (i, o, k, s, p, d) = (input.ty(), output.ty(), pair(kernel), pair(stride), pair(padding), pair(dilation));
         let bias = (!window.bias).then(|| quote!(, false));
         let ty = match window.channels {
             Some(_) => quote!(::plywood::nn::Conv2d<#i, #o, #k, #s, #p, #d #bias>),
@@ -128,24 +131,41 @@ impl Checker<'_> {
         }
     }
 
-    fn fits_channels(&mut self, image: &[Dim; 3], wanted: &Dim, flow: &Flow, place: &str, span: Span) {
+    /// Checks the channels; `false` where the sizes are another thing than a height and a width, too.
+    fn fits_channels(&mut self, image: &[Dim; 3], wanted: &Dim, flow: &Flow, place: &str, span: Span) -> bool {
         let [channels, height, width] = image;
+        if let Shape::Opaque(ty) = &flow.shape {
+            let (want, height, width) = (&wanted.ty, &height.ty, &width.ty);
+            let noun = if wanted.value == Some(1) { "channel" } else { "channels" };
+            let number = if wanted.hidden() { String::new() } else { format!(" of {} {noun}", wanted.text) };
+            self.fits.push(Fit {
+                got: quote!(<#ty as ::plywood::Features>::Shown),
+                want: quote!((#want, #height, #width)),
+                message: format!("{} takes images{number}, but {} gives {{Self}}", escaped(place), escaped(&flow.from)),
+                label: "gets {Self}".to_owned(),
+                span,
+            });
+            return true;
+        }
         let (Some(got), Some(want)) = (channels.value, wanted.value) else {
-            return self.fits(channels, wanted, "channels", flow, place, span);
+            self.fits(channels, wanted, "channels", flow, place, span);
+            return true;
         };
         if got == want {
-            return;
+            return true;
         }
-        let last = match width.value == Some(want) && !flow.image {
+        let swapped = width.value == Some(want) && !flow.image;
+        let first = match swapped {
             true => format!("; channels come first, as in `({}, {}, {})`", width.text, channels.text, height.text),
             false => String::new(),
         };
         let noun = if want == 1 { "channel" } else { "channels" };
         let message = format!(
-            "{place} takes {want} {noun}, but {} gives {got} ({} × {} × {}){last}",
+            "{place} takes {want} {noun}, but {} gives {got} ({} × {} × {}){first}",
             flow.from, channels.text, height.text, width.text
         );
         self.mistakes.add(span, message);
+        !swapped
     }
 
     fn numbers(&mut self, window: &Window, place: &str) -> Option<Numbers> {
@@ -278,7 +298,7 @@ impl Checker<'_> {
     ) {
         let [Some(a), Some(b)] = dims.map(|dim| self.value(dim)) else { return };
         let (holds, span) = (holds([a, b]), span.resolved_at(Span::call_site()));
-        let expr = syn::parse_quote_spanned!(span=> ::core::primitive::usize::from(#holds));
+        let expr = syn::parse_quote_spanned!(span=> if #holds { 1 } else { 0 });
         self.constant(&expr, 1, what, "_");
     }
 
