@@ -96,6 +96,15 @@ pub trait EndsWith: Features {
     type Last: StaticDim;
 }
 
+/// Features as channels × height × width. `sequential!` checks that they are that; what they are otherwise only lets the
+/// compiler go on.
+#[doc(hidden)]
+pub trait Image: Features {
+    type Channels: StaticDim;
+    type Height: StaticDim;
+    type Width: StaticDim;
+}
+
 /// Features whose number of elements is a size, as [`Flatten`](crate::nn::Flatten) gives.
 pub trait Flat: Features {
     /// The number of elements.
@@ -179,6 +188,16 @@ macro_rules! ends_with {
     };
 }
 
+macro_rules! image {
+    ($($name:ident)*; $channels:ty, $height:ty, $width:ty) => {
+        impl<$($name: StaticDim),*> Image for ($($name,)*) {
+            type Channels = $channels;
+            type Height = $height;
+            type Width = $width;
+        }
+    };
+}
+
 macro_rules! flat {
     ($head:ident $($tail:ident)+) => {
         impl<$head: StaticDim, $($tail: StaticDim),+> Flat for ($head, $($tail,)+)
@@ -239,6 +258,13 @@ ends_with!(A1; A2);
 ends_with!(A1 A2; A3);
 ends_with!(A1 A2 A3; A4);
 ends_with!(A1 A2 A3 A4; A5);
+
+image!(A1 A2 A3; A1, A2, A3);
+image!(; D<1>, D<999>, D<999>);
+image!(A1; A1, D<999>, D<999>);
+image!(A1 A2; D<1>, A1, A2);
+image!(A1 A2 A3 A4; A2, A3, A4);
+image!(A1 A2 A3 A4 A5; A3, A4, A5);
 
 impl Flat for () {
     type Numel = D<1>;

@@ -1,6 +1,9 @@
 //! What the lessons share: where their data are, where their figures go, and least squares to compare with.
 
 #[cfg(feature = "lessons")]
+pub mod digits;
+
+#[cfg(feature = "lessons")]
 use plywood::plot::Plot;
 use plywood::prelude::*;
 use std::path::{Path, PathBuf};

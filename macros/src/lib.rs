@@ -121,6 +121,8 @@ pub fn tensor(input: TokenStream) -> TokenStream {
 /// | Layer | Arguments and their defaults |
 /// |---|---|
 /// | `Linear` | `in_features, out_features, bias = true` |
+/// | `Conv2d` | `in_channels, out_channels, kernel_size, stride = 1, padding = 0, dilation = 1, bias = true` |
+/// | `MaxPool2d` | `kernel_size, stride = kernel_size, padding = 0` |
 /// | `ReLU`, `SiLU`, `Sigmoid`, `Tanh` | |
 /// | `LeakyReLU` | `negative_slope = 0.01` |
 /// | `ELU` | `alpha = 1.0` |
@@ -133,6 +135,25 @@ pub fn tensor(input: TokenStream) -> TokenStream {
 /// Arguments are given by position or by name. A size is a literal, a constant, a type parameter of the struct, or `_`
 /// for what the layer before gives. `name: Layer` names a layer; its parameters are `model.name()`, and every layer's
 /// are `model.at::<0>()` by position.
+///
+/// Kernel, stride, padding and dilation are one number for height and width, or two: `Conv2d(3, 16, (3, 5))`; `kernel`
+/// is short for `kernel_size`, and `padding = "same"` keeps height and width. Images are channels × height × width, and
+/// a network that begins with them states how large they are:
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// sequential! {
+///     pub struct LeNet: (1, 28, 28) => 10 {
+///         Conv2d(1, 16, kernel = 3, padding = 1), ReLU, MaxPool2d(2),
+///         Conv2d(16, 32, kernel = 3, padding = 1), ReLU, MaxPool2d(2),
+///         Flatten,
+///         Linear(1568, 10),
+///     }
+/// }
+/// let images: Tensor<Shape![_, 1, 28, 28]> = Tensor::zeros_of((Dyn(2), D, D, D));
+/// assert_eq!(LeNet::init(&mut Generator::manual_seed(0)).forward(&images).sizes(), [2, 10]);
+/// ```
 ///
 /// Any other name is a type in scope that implements `plywood::nn::Layer`: a layer of your own (`Scale(16)` is
 /// `Scale<D<16>>`, `Scale(_)` takes the last size of what the layer before gives, `Scale(..)` its whole shape) or another
@@ -179,7 +200,7 @@ pub fn tensor(input: TokenStream) -> TokenStream {
 ///
 /// A struct over one block of parameters, `f32` unless said otherwise (`ZooNet<f64>`), that implements
 /// `plywood::nn::Model` and `plywood::nn::Layer`: `forward` and `backward` are straight-line calls, layer after layer,
-/// on parts of that block and of one workspace; a `Linear` takes its bias and the activation after it in one call.
+/// on parts of that block and of one workspace; a `Linear` or `Conv2d` takes its bias and the activation after it in one call.
 #[proc_macro]
 pub fn sequential(input: TokenStream) -> TokenStream {
     let input = fragments::visible(input.into()).into();

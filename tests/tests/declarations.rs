@@ -91,6 +91,66 @@ sequential! {
     }
 }
 
+/// Height and width of the images of [`Planes`].
+pub const SIDE: usize = 9;
+
+sequential! {
+    /// Windows of literals, constants, pairs and names; sizes that only a constant tells.
+    #[derive(Clone, Debug)]
+    pub struct Planes: (3, SIDE, 7) => (E, 3, 2) {
+        first: Conv2d(in_channels = 3, out_channels = HIDDEN, kernel = (3, 1), padding = "same"),
+        SiLU,
+        MaxPool2d(kernel_size = 2, padding = 1, ceil_mode = false),
+        nn::Conv2d(_, E, { E - 1 }, 1, (1, 0), 1, 1, false, padding_mode = "zeros"),
+        MaxPool2d((3, 1), (1, 1)),
+    }
+}
+
+sequential! {
+    /// Channels and sizes that the user of the network chooses: the windows keep them.
+    #[derive(Clone, Debug)]
+    pub struct Filter<C: StaticDim, N: StaticDim>: (C, N, N) => (2, N, N) {
+        Conv2d(C, E, 5, padding = 2),
+        ReLU,
+        Conv2d(_, 2, 3, padding = "same", dilation = 2),
+        MaxPool2d(3, 1, 1),
+    }
+}
+
+sequential! {
+    /// Images out of another network.
+    #[derive(Clone, Debug)]
+    pub struct Classified {
+        planes: Planes,
+        Conv2d(4, 2, 2),
+        Flatten,
+        Linear(_, 5),
+    }
+}
+
+/// Images would lose a row, or a window would be another than it says.
+#[test]
+fn windows_mean_what_they_say() {
+    // (3, 9, 7) → (12, 9, 7) → (12, 5, 4) → (4, 5, 2) → (4, 3, 2)
+    let sizes: Vec<_> = Planes::LAYERS.iter().map(|layer| layer.output.to_vec()).collect();
+    assert_eq!(sizes, [vec![12, 9, 7], vec![12, 9, 7], vec![12, 5, 4], vec![4, 5, 2], vec![4, 3, 2]]);
+    let planes = Planes::init(&mut rng());
+    assert_eq!(planes.first().weight().sizes(), [12, 3, 3, 1]);
+    assert_eq!(planes.at::<3>().weight().sizes(), [4, 12, 3, 3]);
+    assert_eq!(Planes::PARAMS, 12 * 3 * 3 + 12 + 4 * 12 * 9);
+    let bound = 1.0 / 3.0;
+    assert!(planes.first().weight().iter().all(|w| w.abs() <= bound), "1/√(3 · 3 · 1) bounds the weights");
+    assert!(planes.first().weight().iter().any(|w| w.abs() > 0.9 * bound));
+    assert_eq!(Planes::LAYERS[0].multiply_adds, 12 * 3 * 3 * 9 * 7);
+    let names: Vec<String> = planes.state_dict().map(|tensor| tensor.name).collect();
+    assert_eq!(names, ["first.weight", "first.bias", "3.weight"]);
+
+    let filter = Filter::<Size![3], Size![11]>::init(&mut rng());
+    assert_eq!(filter.forward(&Tensor::<Shape![2, 3, 11, 11]>::zeros()).sizes(), [2, 2, 11, 11]);
+    let classified = Classified::init(&mut rng());
+    assert_eq!(classified.forward(&Tensor::<Shape![3, 9, 7]>::zeros()).sizes(), [5]);
+}
+
 fn rng() -> Generator {
     Generator::manual_seed(0)
 }
@@ -167,6 +227,7 @@ fn fused_layers_are_those_after_a_linear() {
     assert_eq!(fused(Encoder::LAYERS), [false, true, false]);
     assert_eq!(fused(Whole::<D<5>, D<3>>::LAYERS), [false, true, false, false, false, false, true]);
     assert_eq!(fused(Images::LAYERS), [false; 7]);
+    assert_eq!(fused(Planes::LAYERS), [false, true, false, false, false]);
     assert_eq!(<Then<plywood::nn::Linear<D<2>, D<3>>, plywood::nn::SiLU> as Layer>::SAVED, 3);
 }
 

@@ -1,7 +1,9 @@
 //! Shapes that are types, against shapes that are lists of numbers.
 
 use plywood::Error;
+use plywood::backend::cpu::{Conv, Window, conv2d_backward, conv2d_forward, max_pool2d_backward, max_pool2d_forward};
 use plywood::dim::ToDim;
+use plywood::nn::activation::Pass;
 use plywood::prelude::*;
 use plywood::tensor::{FromNumel, TryInner};
 use proptest::prelude::*;
@@ -351,4 +353,100 @@ fn slices_of_another_length_are_refused() {
         prop_assert_eq!(tensor.is_ok(), a * b == len, "{} elements as [{}, {}]", len, a, b);
         Ok(())
     });
+}
+
+/// Windows that fit: planes, kernel, stride, padding, dilation.
+fn windows() -> impl Strategy<Value = Window> {
+    let pair = |low: usize, high: usize| (low..=high, low..=high);
+    (pair(1, 9), pair(1, 4), pair(1, 3), pair(0, 3), pair(1, 3))
+        .prop_map(|(input, kernel, stride, padding, dilation)| Window { input, kernel, stride, padding, dilation })
+        .prop_filter("the kernel fits", |w| {
+            let fits = |n: usize, k: usize, p: usize, d: usize| n + 2 * p > d * (k - 1);
+            fits(w.input.0, w.kernel.0, w.padding.0, w.dilation.0)
+                && fits(w.input.1, w.kernel.1, w.padding.1, w.dilation.1)
+        })
+}
+
+/// The element of the plane under position `(ky, kx)` of the window at `(oy, ox)`; `None` in the padding.
+fn under(w: &Window, (oy, ox): (usize, usize), (ky, kx): (usize, usize)) -> Option<usize> {
+    let row = (oy * w.stride.0 + ky * w.dilation.0).checked_sub(w.padding.0).filter(|row| *row < w.input.0)?;
+    let column = (ox * w.stride.1 + kx * w.dilation.1).checked_sub(w.padding.1).filter(|column| *column < w.input.1)?;
+    Some(row * w.input.1 + column)
+}
+
+fn grid((height, width): (usize, usize)) -> impl Iterator<Item = (usize, usize)> + Clone {
+    (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
+}
+
+fn normal(len: usize, rng: &mut Generator) -> Vec<f64> {
+    (0..len).map(|_| rng.normal()).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+proptest! {
+    /// A convolution is its definition, and its gradients are the adjoint maps: for any x, w and dy,
+    /// ⟨dy, w ⋆ x⟩ = ⟨dx, x⟩ = ⟨dw, w⟩.
+    #[test]
+    fn convolutions_are_their_definition(
+        window in windows(), (batch, from, to) in (0..4_usize, 1..4_usize, 1..6_usize), seed in any::<u64>(),
+    ) {
+        let conv = Conv { in_channels: from, out_channels: to, window };
+        let (taken, given) = (window.input.0 * window.input.1, window.output().0 * window.output().1);
+        let area = window.kernel.0 * window.kernel.1;
+        let rng = &mut Generator::manual_seed(seed);
+        let (x, w, b) = (normal(batch * from * taken, rng), normal(to * from * area, rng), normal(to, rng));
+        let mut y = vec![f64::NAN; batch * to * given];
+        conv2d_forward::<f64, Pass>(&x, &w, Some(&b), &mut y, &mut [], batch, &conv);
+        for (i, y) in y.iter().enumerate() {
+            let (place, o, n) = (i % given, i / given % to, i / given / to);
+            let place = (place / window.output().1, place % window.output().1);
+            let mut sum = b[o];
+            for c in 0..from {
+                for (k, position) in grid(window.kernel).enumerate() {
+                    let at = under(&window, place, position);
+                    sum += at.map_or(0.0, |at| w[(o * from + c) * area + k] * x[(n * from + c) * taken + at]);
+                }
+            }
+            prop_assert!((y - sum).abs() < 1e-12 * (1.0 + sum.abs()), "{window:?}: output {i} is {y}, not {sum}");
+        }
+        let dy = normal(y.len(), rng);
+        let (mut dx, mut dw, mut db) = (vec![f64::NAN; x.len()], vec![f64::NAN; w.len()], vec![f64::NAN; to]);
+        let (mut used, dx_of) = (dy.clone(), Some(&mut dx[..]));
+        conv2d_backward::<f64, Pass>(&x, &w, &y, &mut used, dx_of, &mut dw, Some(&mut db), batch, &conv);
+        let along = dot(&dy, &y) - dot(&db, &b);
+        prop_assert!((dot(&dx, &x) - along).abs() < 1e-9 * (1.0 + along.abs()), "{window:?}: dx");
+        prop_assert!((dot(&dw, &w) - along).abs() < 1e-9 * (1.0 + along.abs()), "{window:?}: dw");
+    }
+
+    /// A pooling gives the largest number under each place of its window, and the gradient goes where that one was.
+    #[test]
+    fn poolings_are_their_definition(
+        window in windows().prop_filter("half", |w| 2 * w.padding.0 <= w.kernel.0 && 2 * w.padding.1 <= w.kernel.1),
+        planes in 0..5_usize, seed in any::<u64>(),
+    ) {
+        let window = Window { dilation: (1, 1), ..window };
+        let (taken, given) = (window.input.0 * window.input.1, window.output().0 * window.output().1);
+        let rng = &mut Generator::manual_seed(seed);
+        let x: Vec<f64> = (0..planes * taken).map(|_| rng.below(5) as f64).collect();
+        let (mut y, mut indices) = (vec![f64::NAN; planes * given], vec![0; planes * given]);
+        max_pool2d_forward(&x, &mut y, &mut indices, planes, &window);
+        let dy = normal(y.len(), rng);
+        let (mut dx, mut expected) = (vec![f64::NAN; x.len()], vec![0.0; x.len()]);
+        max_pool2d_backward(&indices, &dy, &mut dx, planes, &window);
+        for (i, y) in y.iter().enumerate() {
+            let place = (i % given / window.output().1, i % given % window.output().1);
+            let seen = grid(window.kernel).filter_map(|position| under(&window, place, position));
+            let seen = seen.map(|at| i / given * taken + at);
+            let largest = seen.clone().map(|at| x[at]).fold(f64::NEG_INFINITY, f64::max);
+            prop_assert_eq!(*y, largest, "{:?}: output {}", window, i);
+            let first = seen.clone().find(|at| x[*at] == largest).expect("a number under each place");
+            expected[first] += dy[i];
+        }
+        for (dx, expected) in dx.iter().zip(&expected) {
+            prop_assert!((dx - expected).abs() < 1e-12, "{window:?}: {dx} against {expected}");
+        }
+    }
 }
