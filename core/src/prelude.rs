@@ -1,5 +1,6 @@
 //! Everything a program needs: `use plywood::prelude::*;`
 
+pub use crate::autograd::{Variable, no_grad};
 #[cfg(feature = "csv")]
 pub use crate::data::Table;
 pub use crate::data::{DataLoader, StandardScaler, TensorDataset};

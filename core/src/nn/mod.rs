@@ -15,6 +15,7 @@ pub use activation::{
 };
 pub use layer::{Backward, Forward, Fuse, Layer, LayerInfo, TensorInfo, Then};
 pub use linear::{Linear, LinearView};
+pub(crate) use model::Wanted;
 pub use model::{At, Gradients, Model, Uninit};
 pub use reshape::{Flatten, Identity};
 pub use softmax::{LogSoftmax, Softmax};

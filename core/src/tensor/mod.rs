@@ -32,12 +32,12 @@ mod join;
 mod lanes;
 mod map;
 mod matmul;
-mod permute;
+pub(crate) mod permute;
 mod ranges;
 mod reduce;
 mod reshape;
 mod rows;
-mod zip;
+pub(crate) mod zip;
 
 pub use axis::{Axis, NewAxis, Unit};
 pub use broadcast::{Broadcast, BroadcastTo, TryBroadcast};
@@ -47,7 +47,8 @@ pub use create::literal;
 pub use index::Along;
 pub use join::{Concat, Holds, Join, Joins, Splits, Stack};
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
-pub(crate) use reduce::argmax;
+pub(crate) use lanes::around;
+pub(crate) use reduce::{argmax, sum};
 pub use reshape::SameNumel;
 pub use rows::{Rows, RowsIter};
 
