@@ -45,9 +45,8 @@ impl<'a> Case<'a> {
 
     fn is_the_differences(&self, run: Run<'_>) {
         let gradients = run(&self.inputs, &self.dy).1;
-        let along = |inputs: &[Vec<f64>]| -> f64 {
-            run(inputs, &self.dy).0.iter().zip(&self.dy).map(|(y, dy)| y * dy).sum()
-        };
+        let along =
+            |inputs: &[Vec<f64>]| -> f64 { run(inputs, &self.dy).0.iter().zip(&self.dy).map(|(y, dy)| y * dy).sum() };
         for (k, gradient) in gradients.iter().enumerate() {
             let mut moved = self.inputs.clone();
             let mut differences = Vec::new();

@@ -37,9 +37,8 @@ fn running<S: Shape, E: Float>(
     let (shape, around) = (x.shape(), around(x.sizes().as_ref(), axis));
     let record = Record::new(name, y);
     let y = record.value();
-    let rule = move |dy: &Tensor<S, E>| {
-        by_lane(shape, around, &Lane { x: &[], y: y.as_slice(), dy: dy.as_slice() }, rule)
-    };
+    let rule =
+        move |dy: &Tensor<S, E>| by_lane(shape, around, &Lane { x: &[], y: y.as_slice(), dy: dy.as_slice() }, rule);
     record.of(x, rule).done()
 }
 

@@ -172,7 +172,13 @@ impl<S: Shape, E: Float> Neg for Variable<S, E> {
 
 /// The derivative of an extreme of x and y with respect to x: equal ones share it.
 fn share<E: Float>(equal: bool, other: bool) -> E {
-    E::of(if equal { 0.5 } else if other { 0.0 } else { 1.0 })
+    E::of(if equal {
+        0.5
+    } else if other {
+        0.0
+    } else {
+        1.0
+    })
 }
 
 impl<S: Shape, E: Float> Variable<S, E> {

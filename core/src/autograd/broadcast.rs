@@ -1,7 +1,7 @@
 //! What the operations on two broadcast operands share: gradients spread over the result and summed back.
 
-use super::node::Record;
 use super::Variable;
+use super::node::Record;
 use crate::element::{Element, Float};
 use crate::shape::Shape;
 use crate::tensor::Tensor;

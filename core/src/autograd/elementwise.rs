@@ -117,20 +117,20 @@ impl<S: Shape, E: Float> Variable<S, E> {
         pointwise(record, self, Rc::clone(&self.value), slope)
     }
 
-    /// [`Tensor::clamp`]; its derivative is 1 from `low` to `high`, both included, and 0 elsewhere.
+    /// [`Tensor::clamp`]; its derivative is 1 between `low` and `high`, and 0 elsewhere and at both.
     ///
     /// ```
     /// use plywood::prelude::*;
     ///
     /// let x = tensor![-2.0, 0.25, 1.0].requires_grad();
     /// x.clamp(0.0, 1.0).sum().backward()?;
-    /// assert_eq!(x.grad(), Some(tensor![0.0, 1.0, 1.0]));
+    /// assert_eq!(x.grad(), Some(tensor![0.0, 1.0, 0.0]));
     /// # Ok::<(), plywood::Error>(())
     /// ```
     #[must_use]
     pub fn clamp(&self, low: E, high: E) -> Variable<S, E> {
         let record = Record::new("clamp", self.value().clamp(low, high));
-        let slope = move |x: E| if low <= x && x <= high { E::one() } else { E::zero() };
+        let slope = move |x: E| if low < x && x < high { E::one() } else { E::zero() };
         pointwise(record, self, Rc::clone(&self.value), slope)
     }
 

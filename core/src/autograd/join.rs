@@ -7,16 +7,6 @@ use crate::element::Float;
 use crate::shape::StaticShape;
 use crate::tensor::{Axis, Concat, Join, Joins, NewAxis, Stack};
 
-/// ```
-/// use plywood::autograd::Variable;
-/// use plywood::prelude::*;
-///
-/// let x = tensor![1.0, 2.0].requires_grad();
-/// let y: Variable<Shape![4]> = (&x, &x.square()).concat::<0>();
-/// y.sum().backward()?;
-/// assert_eq!(x.grad(), Some(tensor![3.0, 5.0]));
-/// # Ok::<(), plywood::Error>(())
-/// ```
 impl<S, T, E> Join for (&Variable<S, E>, &Variable<T, E>) {}
 impl<const N: usize, S, E> Join for [&Variable<S, E>; N] {}
 

@@ -27,6 +27,14 @@ pub(super) fn by_lane<S: Shape, E: Float, Y: Copy>(
     if places == 0 || size == 0 {
         return dx;
     }
+    if after == 1 {
+        let [x, y, dy] = [all.x.len(), all.y.len(), all.dy.len()].map(|len| len / places);
+        for (i, dx) in dx.as_mut_slice().chunks_exact_mut(size).enumerate() {
+            let (x, y, dy) = (&all.x[i * x..][..x], &all.y[i * y..][..y], &all.dy[i * dy..][..dy]);
+            rule(Lane { x, y, dy }, dx);
+        }
+        return dx;
+    }
     let (mut x, mut y, mut dy, mut new) = (Vec::new(), Vec::new(), Vec::new(), vec![E::zero(); size]);
     for i in 0..before {
         for j in 0..after {

@@ -195,3 +195,42 @@ pub(super) fn backward(root: &Rc<Node>, retain: bool, start: impl FnOnce()) -> R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An operation that has saved `token`.
+    fn saves(x: &Variable<(), f64>, token: &Rc<()>) -> Variable<(), f64> {
+        let token = Rc::clone(token);
+        let rule = move |dy: &Tensor<(), f64>| {
+            let _saved = &token;
+            dy.clone()
+        };
+        Record::new("saves", x.value().clone()).of(x, rule).done()
+    }
+
+    /// Memory that no second backward can use would stay as long as the loss lives.
+    #[test]
+    fn backward_frees_what_was_saved_unless_it_is_to_be_kept() {
+        let token = Rc::new(());
+        let x = Tensor::<(), f64>::full(1.0).requires_grad();
+        let y = saves(&saves(&x, &token), &token);
+        assert_eq!(Rc::strong_count(&token), 3);
+        y.backward_retain_graph().unwrap();
+        assert_eq!(Rc::strong_count(&token), 3);
+        y.backward().unwrap();
+        assert_eq!(Rc::strong_count(&token), 1);
+        assert_eq!(x.grad().unwrap().item(), 2.0);
+    }
+
+    #[test]
+    fn nothing_is_saved_for_constants_and_without_grad() {
+        let token = Rc::new(());
+        let x = Tensor::<(), f64>::full(1.0).requires_grad();
+        let y = saves(&x.detach(), &token);
+        let z = crate::autograd::no_grad(|| saves(&x, &token));
+        assert_eq!(Rc::strong_count(&token), 1);
+        assert!(y.node.parents.is_empty() && z.node.parents.is_empty());
+    }
+}

@@ -77,9 +77,7 @@ fn norm<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
 }
 
 fn logsumexp<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
-    // Of exponentials that are all 0, each is 0 and none a share of them.
-    let y = if lane.y[0] == E::neg_infinity() { E::zero() } else { lane.y[0] };
-    dx.iter_mut().zip(lane.x).for_each(|(dx, x)| *dx = lane.dy[0] * (*x - y).exp());
+    dx.iter_mut().zip(lane.x).for_each(|(dx, x)| *dx = lane.dy[0] * (*x - lane.y[0]).exp());
 }
 
 /// `y` has one element for each lane of `x`; `saves` says whether the rule looks at `x` and `y`.

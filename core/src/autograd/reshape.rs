@@ -9,11 +9,7 @@ use crate::error::Result;
 use crate::shape::{Flat, Shape, StaticShape};
 use crate::tensor::{Axis, BroadcastTo, FromNumel, NewAxis, Rows, SameNumel, Tensor, Unit};
 
-fn reshaped<S: Shape, T: Shape, E: Float>(
-    name: &'static str,
-    x: &Variable<S, E>,
-    y: Tensor<T, E>,
-) -> Variable<T, E> {
+fn reshaped<S: Shape, T: Shape, E: Float>(name: &'static str, x: &Variable<S, E>, y: Tensor<T, E>) -> Variable<T, E> {
     let shape = x.shape();
     Record::new(name, y).of(x, move |dy| dy.clone().into_shape(shape)).done()
 }

@@ -1,6 +1,6 @@
 use super::node::{Gradient, Node, backward};
 use crate::dim::D;
-use crate::element::Float;
+use crate::element::{Element, Float};
 use crate::error::{Error, Result};
 use crate::shape::{Shape, Sizes};
 use crate::tensor::{Storage, Tensor};
@@ -34,7 +34,7 @@ impl<S, E> Clone for Variable<S, E> {
     }
 }
 
-impl<S: Shape, E: Float> Tensor<S, E> {
+impl<S: Shape, E: Element> Tensor<S, E> {
     /// A variable of these numbers that gathers a gradient: a leaf of a graph, see [`autograd`](crate::autograd).
     ///
     /// ```
@@ -47,7 +47,10 @@ impl<S: Shape, E: Float> Tensor<S, E> {
     /// # Ok::<(), plywood::Error>(())
     /// ```
     #[must_use]
-    pub fn requires_grad(self) -> Variable<S, E> {
+    pub fn requires_grad(self) -> Variable<S, E>
+    where
+        E: Float,
+    {
         let gradient = Gradient::new(true);
         let place = Rc::clone(&gradient);
         let node = Node::new("leaf", self.sizes().as_ref(), Vec::new(), Some(Box::new(move || place.settle(|_| ()))));
