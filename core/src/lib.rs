@@ -30,7 +30,8 @@
 //! ```
 //!
 //! Sizes live in [`dim`] and [`shape`], tensors in [`mod@tensor`], layers in [`nn`], then [`loss`], [`optim`], [`data`],
-//! [`train`] and [`io`]. With the feature `plot`, `plywood::plot` draws figures.
+//! [`train`] and [`io`]; [`mod@graph`] shows a network as text, DOT or Mermaid. With the feature `plot`, `plywood::plot` draws
+//! figures.
 
 #![deny(missing_docs)]
 
@@ -43,6 +44,7 @@ pub mod dim;
 pub mod element;
 mod error;
 pub mod generator;
+pub mod graph;
 pub mod io;
 pub mod loss;
 pub mod nn;

@@ -87,6 +87,7 @@ const RESERVED: &[&str] = &[
     "from_parameters",
     "gradients",
     "gradients_with",
+    "graph",
     "hash",
     "init",
     "parameters",

@@ -73,7 +73,8 @@ for name, f in {
 for name, f in {
     "exp": torch.exp, "recip": torch.reciprocal, "square": torch.square, "abs": torch.abs, "sign": torch.sign,
     "floor": torch.floor, "ceil": torch.ceil, "round": torch.round, "sin": torch.sin, "cos": torch.cos,
-    "tan": torch.tan, "tanh": torch.tanh, "erf": torch.erf, "sigmoid": torch.sigmoid, "relu": torch.relu,
+    "tan": torch.tan, "exp2": torch.exp2, "expm1": torch.expm1, "trunc": torch.trunc, "frac": torch.frac,
+    "atan": torch.atan, "sinh": torch.sinh, "cosh": torch.cosh, "asinh": torch.asinh, "tanh": torch.tanh, "erf": torch.erf, "sigmoid": torch.sigmoid, "relu": torch.relu,
     # PyTorch's Softplus is linear above 20; logaddexp(x, 0) is the function itself.
     "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
     "powi_3": lambda x: x**3, "powi_-2": lambda x: x**-2, "powi_1": lambda x: x**1, "powi_0": lambda x: x**0,
@@ -81,10 +82,17 @@ for name, f in {
 }.items():
     case(f"function/{name}", f, away(2, 3))
 for name, f in {
-    "ln": torch.log, "log2": torch.log2, "log10": torch.log10, "sqrt": torch.sqrt, "powf_1.5": lambda x: x**1.5,
+    "ln": torch.log, "log2": torch.log2, "log10": torch.log10, "sqrt": torch.sqrt, "rsqrt": torch.rsqrt,
+    "log1p": torch.log1p, "powf_1.5": lambda x: x**1.5,
     "powf_-0.5": lambda x: x**-0.5, "powf_0": lambda x: x**0.0,
 }.items():
     case(f"function/{name}", f, positive(2, 3))
+
+case("function/acosh", torch.acosh, 1 + positive(2, 3))
+for name, f in {"asin": torch.asin, "acos": torch.acos, "atanh": torch.atanh}.items():
+    case(f"function/{name}", f, (torch.rand(2, 3) * 1.5 - 0.75).double())
+case("pow/2x3_3", torch.pow, positive(2, 3), randn(3))
+case("pow/2x1_3", torch.pow, positive(2, 1), randn(3))
 
 # Matrix products.
 for name, left, right in [
@@ -104,6 +112,7 @@ moves = {
     "unsqueeze": lambda x: x.unsqueeze(1), "permute": lambda x: x.permute(2, 0, 1),
     "get": lambda x: x[1, 2, 0], "row": lambda x: x[1], "slice": lambda x: x[:, 1:3], "narrow": lambda x: x.narrow(2, 1, 2),
     "split_left": lambda x: x.split([1, 3], 2)[0], "split_right": lambda x: x.split([1, 3], 2)[1],
+    "split_middle": lambda x: x.split([1, 2, 1], 2)[1],
     "index_select_0": lambda x: x.index_select(0, torch.tensor([1, 1, 0])),
     "index_select_2": lambda x: x.index_select(2, torch.tensor([3, 0])),
     "gather": lambda x: x.gather(1, torch.tensor([[[0, 2, 1, 1], [0, 0, 1, 2]], [[2, 2, 2, 2], [0, 1, 2, 0]]])),
@@ -117,13 +126,16 @@ case("move/column", lambda x: x[:, 2], randn(2, 3))
 case("move/permute_4", lambda x: x.permute(0, 3, 1, 2), randn(2, 3, 4, 5))
 case("join/concat_0", lambda x, y: torch.cat([x, y], 0), randn(2, 3), randn(1, 3))
 case("join/concat_1", lambda x, y: torch.cat([x, y], 1), randn(2, 3), randn(2, 2))
+case("join/concat_3", lambda x, y, z: torch.cat([x, y, z], 1), randn(2, 3), randn(2, 1), randn(2, 2))
+case("join/concat_array", lambda x, y: torch.cat([x, y, x], 1), randn(2, 3), randn(2, 3))
 for axis in range(3):
     case(f"join/stack_{axis}", lambda x, y: torch.stack([x, y, x], axis), randn(2, 3), randn(2, 3))
 
 # Reductions and what runs along an axis.
 reductions = {
     "sum": torch.sum, "mean": torch.mean, "prod": torch.prod, "max": torch.max, "min": torch.min, "var": torch.var,
-    "std": torch.std, "norm": torch.linalg.vector_norm, "logsumexp": torch.logsumexp,
+    "std": torch.std, "var_population": lambda x, **axis: torch.var(x, correction=0, **axis),
+    "std_population": lambda x, **axis: torch.std(x, correction=0, **axis), "norm": torch.linalg.vector_norm, "logsumexp": torch.logsumexp,
 }
 for name, f in reductions.items():
     whole = (lambda x: torch.logsumexp(x, (0, 1, 2))) if name == "logsumexp" else f
@@ -157,6 +169,7 @@ case("kink/relu", torch.relu, [0.0, -1.0])
 case("kink/clamp", lambda x: x.clamp(-1.0, 1.0), [-1.0, 1.0, 1.5])
 case("kink/sqrt", torch.sqrt, [0.0, 1.0])
 case("kink/powf", lambda x: x**0.5, [0.0, 1.0])
+case("kink/pow", torch.pow, [0.0, 0.0, 0.0, -2.0, 2.0], [0.0, 2.0, 0.5, 2.0, 0.0])
 case("kink/powi_0", lambda x: x**0, [0.0, 1.0])
 case("kink/prod", torch.prod, [2.0, 0.0, 3.0])
 case("kink/prod_two_zeros", torch.prod, [2.0, 0.0, 0.0])

@@ -53,6 +53,9 @@ for name, f in {
     "tanh": torch.tanh, "erf": torch.erf, "sigmoid": torch.sigmoid, "relu": torch.relu,
     # PyTorch's Softplus is linear above 20; logaddexp(x, 0) is the function itself.
     "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+    "exp2": torch.exp2, "expm1": torch.expm1, "log1p": torch.log1p, "rsqrt": torch.rsqrt, "trunc": torch.trunc,
+    "frac": torch.frac, "asin": torch.asin, "acos": torch.acos, "atan": torch.atan, "sinh": torch.sinh,
+    "cosh": torch.cosh, "asinh": torch.asinh, "acosh": torch.acosh, "atanh": torch.atanh,
     "powi": lambda x: x**3, "powf": lambda x: x**1.5, "clamp": lambda x: x.clamp(-1.0, 2.0),
 }.items():
     save(f"function/{name}", f(x))
@@ -62,6 +65,8 @@ x = exact(2, 3, 4)
 save("axis/x", x)
 for name, f in {
     "sum": torch.sum, "prod": torch.prod, "mean": torch.mean, "var": torch.var, "std": torch.std,
+    "var_population": lambda x, **axis: torch.var(x, correction=0, **axis),
+    "std_population": lambda x, **axis: torch.std(x, correction=0, **axis),
     "norm": torch.linalg.vector_norm, "max": torch.max, "min": torch.min, "argmax": torch.argmax,
     "argmin": torch.argmin,
 }.items():
@@ -92,6 +97,8 @@ z = exact(2, 3, 4)
 save("shape/z", z)
 for axis in range(4):
     save(f"shape/stack_{axis}", torch.stack((x, z), axis))
+save("shape/concat_xyz_1", torch.cat((x, y, z), 1))
+save("shape/concat_xz_xz_2", torch.cat((x, z, x, z), 2))
 save("shape/slice_2", x[:, :, 1:3])
 save("pick/index_select_1", torch.index_select(x, 1, torch.tensor([2, 0, 0, 1])))
 indices = torch.tensor([[[0, 2, 1, 1], [2, 2, 0, 1]], [[1, 0, 0, 2], [2, 1, 0, 0]]])
@@ -104,6 +111,11 @@ for name, value in operands.items():
     save(f"matmul/{name}", value)
 for left, right in ["mn", "mv", "wm", "vv", "bn", "bc"]:
     save(f"matmul/{left}{right}", operands[left] @ operands[right])
+
+x, y = torch.tensor([[0.5], [2.0], [-1.5]]).double(), torch.tensor([2.0, -1.0, 0.5, 0.0]).double()
+save("pow/x", x)
+save("pow/y", y)
+save("pow/xy", x**y)
 
 save("rule/linspace", torch.linspace(-1.0, 2.0, 7, dtype=torch.float64))
 

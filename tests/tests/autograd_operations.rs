@@ -163,6 +163,11 @@ cases! {
         "div/2x1x4_3x1", [x: Shape![_, 1, 4], y: Shape![3, 1]] x.try_div(&y).unwrap();
     }
 
+    powers_of_two_tensors smooth {
+        "pow/2x3_3", [x: Shape![2, 3], y: Shape![3]] x.pow(&y);
+        "pow/2x1_3", [x: Shape![2, 1], y: Shape![3]] x.pow(&y);
+    }
+
     picks_by_a_mask smooth {
         "where", [x: Shape![3], y: Shape![2, 1]] {
             let mask: Tensor<Shape![2, 1], bool> = tensor![[true], [false]];
@@ -203,6 +208,20 @@ cases! {
         "function/sigmoid", [x: Shape![2, 3]] x.sigmoid();
         "function/relu", [x: Shape![2, 3]] x.relu();
         "function/softplus", [x: Shape![2, 3]] x.softplus();
+        "function/exp2", [x: Shape![2, 3]] x.exp2();
+        "function/expm1", [x: Shape![2, 3]] x.expm1();
+        "function/trunc", [x: Shape![2, 3]] x.trunc();
+        "function/frac", [x: Shape![2, 3]] x.frac();
+        "function/atan", [x: Shape![2, 3]] x.atan();
+        "function/sinh", [x: Shape![2, 3]] x.sinh();
+        "function/cosh", [x: Shape![2, 3]] x.cosh();
+        "function/asinh", [x: Shape![2, 3]] x.asinh();
+        "function/log1p", [x: Shape![2, 3]] x.log1p();
+        "function/rsqrt", [x: Shape![2, 3]] x.rsqrt();
+        "function/acosh", [x: Shape![2, 3]] x.acosh();
+        "function/asin", [x: Shape![2, 3]] x.asin();
+        "function/acos", [x: Shape![2, 3]] x.acos();
+        "function/atanh", [x: Shape![2, 3]] x.atanh();
         "function/powi_3", [x: Shape![2, 3]] x.powi(3);
         "function/powi_-2", [x: Shape![2, 3]] x.powi(-2);
         "function/powi_1", [x: Shape![2, 3]] x.powi(1);
@@ -242,8 +261,9 @@ cases! {
         "move/column", [x: Shape![2, 3]] x.column(2).unwrap();
         "move/slice", [x: Shape![2, 3, 4]] x.slice::<1, D<1>, D<2>>();
         "move/narrow", [x: Shape![2, 3, 4]] x.narrow::<2, D<2>>(1).unwrap();
-        "move/split_left", [x: Shape![2, 3, 4]] x.split::<2, D<1>, D<3>>().0;
-        "move/split_right", [x: Shape![2, 3, 4]] x.split::<2, D<1>, D<3>>().1;
+        "move/split_left", [x: Shape![2, 3, 4]] x.split::<2, Shape![1, 3]>().0;
+        "move/split_right", [x: Shape![2, 3, 4]] x.split::<2, Shape![1, 3]>().1;
+        "move/split_middle", [x: Shape![2, 3, 4]] x.split::<2, Shape![1, 2, 1]>().1;
         "move/index_select_0", [x: Shape![2, 3, 4]] x.along::<0>().index_select(&tensor![1, 1, 0]).unwrap();
         "move/index_select_2", [x: Shape![2, 3, 4]] x.along::<2>().index_select(&tensor![3, 0]).unwrap();
         "move/gather", [x: Shape![2, 3, 4]] {
@@ -257,6 +277,8 @@ cases! {
         "join/concat_0", [x: Shape![2, 3], y: Shape![1, 3]] (&x, &y).concat::<0>();
         "join/concat_0", [x: Shape![_, 3], y: Shape![_, 3]] (&x, &y).concat::<0>();
         "join/concat_1", [x: Shape![2, 3], y: Shape![2, 2]] (&x, &y).concat::<1>();
+        "join/concat_3", [x: Shape![2, 3], y: Shape![2, 1], z: Shape![2, 2]] (&x, &y, &z).concat::<1>();
+        "join/concat_array", [x: Shape![2, 3], y: Shape![2, 3]] [&x, &y, &x].concat::<1>();
         "join/stack_0", [x: Shape![2, 3], y: Shape![2, 3]] [&x, &y, &x].stack::<0>();
         "join/stack_1", [x: Shape![2, 3], y: Shape![2, 3]] [&x, &y, &x].stack::<1>();
         "join/stack_2", [x: Shape![2, 3], y: Shape![2, 3]] [&x, &y, &x].stack::<2>();
@@ -293,6 +315,7 @@ cases! {
         "kink/clamp", [x: Shape![3]] x.clamp(-1.0, 1.0);
         "kink/sqrt", [x: Shape![2]] x.sqrt();
         "kink/powf", [x: Shape![2]] x.powf(0.5);
+        "kink/pow", [x: Shape![5], y: Shape![5]] x.pow(&y);
         "kink/powi_0", [x: Shape![2]] x.powi(0);
         "kink/prod", [x: Shape![3]] x.prod();
         "kink/prod_two_zeros", [x: Shape![3]] x.prod();
@@ -356,6 +379,8 @@ reductions! {
     min min_axis min_keep;
     var var_axis var_keep;
     std std_axis std_keep;
+    var_population var_population_axis var_population_keep;
+    std_population std_population_axis std_population_keep;
     norm norm_axis norm_keep;
     logsumexp logsumexp_axis logsumexp_keep;
 }

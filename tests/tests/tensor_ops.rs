@@ -78,10 +78,19 @@ fn functions_give_pytorchs_numbers() {
         macro_rules! functions {
             ($($name:ident)*) => {$(numbers.check_each(concat!("function/", stringify!($name)), &x.$name());)*};
         }
-        functions!(exp ln log2 log10 sqrt recip square abs sign floor ceil round sin cos tan tanh erf sigmoid relu softplus);
+        functions!(exp exp2 expm1 ln log1p log2 log10 sqrt rsqrt recip square abs sign floor ceil round trunc frac);
+        functions!(sin cos tan asin acos atan tanh asinh acosh atanh erf sigmoid relu softplus);
+        // At −100 they are more than an f32 can hold.
+        if size_of::<E>() == 8 {
+            functions!(sinh cosh);
+        }
         numbers.check_each("function/powi", &x.powi(3));
         numbers.check_each("function/powf", &x.powf(E::of(1.5)));
         numbers.check_each("function/clamp", &x.clamp(E::of(-1.0), E::of(2.0)));
+        let x: Tensor<Shape![3, 1], E> = numbers.get("pow/x");
+        let y: Tensor<Shape![4], E> = numbers.get("pow/y");
+        let power: Tensor<Shape![3, 4], E> = x.pow(&y);
+        numbers.check_each("pow/xy", &power);
     }
     check::<f64>();
     check::<f32>();
@@ -110,6 +119,8 @@ fn reductions_give_pytorchs_numbers() {
         mean mean_axis mean_keep;
         var var_axis var_keep;
         std std_axis std_keep;
+        var_population var_population_axis var_population_keep;
+        std_population std_population_axis std_population_keep;
         norm norm_axis norm_keep;
         logsumexp logsumexp_axis logsumexp_keep;
         max max_axis max_keep;
@@ -154,8 +165,15 @@ fn shapes_and_picks_are_pytorchs() {
     numbers.check("shape/permute_1_0_2", &x.permute::<1, 0, 2>());
     let joined: Tensor<Shape![2, 8, 4], f64> = (&x, &y).concat::<1>();
     numbers.check("shape/concat_1", &joined);
-    let (left, right) = joined.split::<1, D<3>, D<5>>();
+    let (left, right) = joined.split::<1, Shape![3, 5]>();
     assert!(left == x && right == y);
+    let three: Tensor<Shape![2, 11, 4], f64> = (&x, &y, &z).concat::<1>();
+    numbers.check("shape/concat_xyz_1", &three);
+    let (a, b, c) = three.split::<1, Shape![3, 5, 3]>();
+    assert!(a == x && b == y && c == z);
+    let four: Tensor<Shape![2, 3, 16], f64> = [&x, &z, &x, &z].concat::<2>();
+    numbers.check("shape/concat_xz_xz_2", &four);
+    assert_eq!((&x, &z, &x, &z).concat::<2>(), four);
     numbers.check("shape/stack_0", &[&x, &z].stack::<0>());
     numbers.check("shape/stack_1", &[&x, &z].stack::<1>());
     let stacked: Tensor<Shape![2, 3, 2, 4], f64> = [&x, &z].stack::<2>();
@@ -316,6 +334,43 @@ fn operators_take_tensors_and_numbers_by_reference_and_by_value() {
 }
 
 #[test]
+fn literals_are_of_every_element_type() {
+    let mask: Tensor<Shape![2, 2], bool> = tensor![[true, false], [false, true]];
+    assert_eq!(mask, Tensor::<Shape![2, 2]>::eye().cast::<bool>().expect("0 and 1"));
+    assert_eq!(mask.count(), 2);
+    fn counted<E: Numeric>(x: Tensor<Shape![3], E>) {
+        assert_eq!(x, Tensor::arange().expect("small numbers"));
+    }
+    counted::<i8>(tensor![0, 1, 2]);
+    counted::<i16>(tensor![0, 1, 2]);
+    counted::<i32>(tensor![0, 1, 2]);
+    counted::<i64>(tensor![0, 1, 2]);
+    counted::<u8>(tensor![0, 1, 2]);
+    counted::<u16>(tensor![0, 1, 2]);
+    counted::<u32>(tensor![0, 1, 2]);
+    counted::<u64>(tensor![0, 1, 2]);
+    counted::<f64>(tensor![0.0, 1.0, 2.0]);
+    let limits: Tensor<Shape![2], i64> = tensor![i64::MIN, i64::MAX];
+    assert_eq!(limits.to_vec(), [i64::MIN, i64::MAX]);
+    let below: Tensor<Shape![1], i8> = tensor![-128];
+    assert_eq!(below.to_vec(), [i8::MIN]);
+}
+
+#[test]
+fn integers_compute_and_reduce() {
+    let x: Tensor<Shape![2, 2], i64> = tensor![[7, -2], [3, 4]];
+    assert_eq!(2 * &x - 1, tensor![[13, -5], [5, 7]]);
+    assert_eq!(12 / &x, tensor![[1, -6], [4, 3]]);
+    assert_eq!((x.sum(), x.prod(), x.max(), x.argmin()), (12, -168, 7, 1));
+    assert_eq!(x.max_axis::<0>(), tensor![7, 4]);
+    assert_eq!(x.clamp(0, 5), tensor![[5, 0], [3, 4]]);
+    assert_eq!(x.cumsum::<1>(), tensor![[7, 5], [3, 7]]);
+    assert_eq!(x.sort::<0>().0, tensor![[3, -2], [7, 4]]);
+    let large: Tensor<Shape![2], i64> = tensor![(1 << 53) + 1, 0];
+    assert_eq!(large.sum(), (1 << 53) + 1, "not by way of a float");
+}
+
+#[test]
 fn masks_choose_and_combine() {
     let x: Tensor<Shape![2, 3]> = tensor![[1.0, -2.0, 3.0], [-4.0, 5.0, -6.0]];
     let zero = Tensor::<Shape![]>::zeros();
@@ -323,7 +378,8 @@ fn masks_choose_and_combine() {
     let row: Tensor<Shape![3]> = tensor![10.0, 20.0, 30.0];
     assert_eq!(positive.where_(&x, &row), tensor![[1.0, 20.0, 3.0], [10.0, 5.0, 30.0]]);
     assert_eq!((&positive & &x.lt_elem(&row.maximum(&zero))).count(), 3);
-    assert!((&positive | &!&positive).all());
+    assert!((&positive | !&positive).all() && (positive.clone() ^ !positive.clone()).all());
+    assert!(!(positive.clone() & !&positive).any());
     assert_eq!(positive.to_string(), "tensor([[ true, false,  true],\n        [false,  true, false]])");
     assert_eq!(positive.cast::<f32>().expect("0 and 1").sum(), 3.0);
 }
@@ -338,6 +394,13 @@ fn batches_known_at_run_time_join_and_split() {
     assert!(joined.narrow::<0, D<3>>(2).is_err() && joined.narrow::<0, D<1>>(usize::MAX).is_err());
     let none: Tensor<Shape![_, 2]> = Tensor::zeros_of((Dyn(0), D));
     assert_eq!((&none, &none).concat::<0>().sizes(), [0, 2]);
+    assert_eq!((&none, &x, &none, &y, &x, &x).concat::<0>().sizes(), [6, 2]);
+    let twice: Tensor<Shape![_, 2]> = [&joined, &joined].concat::<0>();
+    assert_eq!(twice.row(4).expect("the second"), joined.row(0).expect("the first"));
+    let wide: Tensor<Shape![3, 3000]> = Tensor::ones();
+    let wider: Tensor<Shape![3, 12000]> = [&wide; 4].concat::<1>();
+    let (a, b, c, d, e, f) = wider.split::<1, Shape![3000, 1, 2, 3, 4, 8990]>();
+    assert_eq!((&a, &b, &c, &d, &e, &f).concat::<1>(), wider);
     assert_eq!(none.sort::<0>().0.sizes(), [0, 2]);
     assert!(none.softmax::<1>().as_slice().is_empty());
     assert_eq!(none.permute::<1, 0>().sizes(), [2, 0]);

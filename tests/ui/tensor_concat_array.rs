@@ -2,5 +2,6 @@ use plywood::prelude::*;
 
 fn main() {
     let x: Tensor<Shape![2, 3]> = Tensor::zeros();
-    let _z = [&x, &x].concat::<1>(); //~ cannot be joined along axis
+    let y: Tensor<Shape![2, 1]> = Tensor::zeros();
+    let _z = [&x, &y].concat::<1>(); //~ mismatched types
 }

@@ -2,5 +2,5 @@ use plywood::prelude::*;
 
 fn main() {
     let x: Tensor<Shape![2, 3]> = Tensor::zeros();
-    let _y = x.split::<1, D<2>, D<2>>(); //~ does not split into
+    let _y = x.split::<1, Shape![2, 2]>(); //~ does not split into
 }

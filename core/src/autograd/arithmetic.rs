@@ -214,6 +214,29 @@ impl<S: Shape, E: Float> Variable<S, E> {
         binary("minimum", (self, &other), z, |x, y| share(x == y, x > y), |x, y| share(x == y, y > x))
     }
 
+    /// [`Tensor::pow`]: xʸ of each two elements, broadcast. Its derivatives are y · xʸ⁻¹ (0 where y is 0) and xʸ · ln x
+    /// (0 where x is 0 and y at least 0).
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x = tensor![2.0, 3.0].requires_grad();
+    /// x.pow(&tensor![3.0, 1.0]).sum().backward()?;
+    /// assert_eq!(x.grad(), Some(tensor![12.0, 1.0]));
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    #[must_use]
+    pub fn pow<R: Operand<Elem = E>>(&self, other: &R) -> Variable<S::Output, E>
+    where
+        S: Broadcast<R::Shape>,
+    {
+        let other = other.variable();
+        let z = self.value().pow(other.value());
+        let dx = |x: E, y: E| if y == E::zero() { y } else { y * x.powf(y - E::one()) };
+        let dy = |x: E, y: E| if x == E::zero() && y >= x { x } else { x.powf(y) * x.ln() };
+        binary("pow", (self, &other), z, dx, dy)
+    }
+
     /// This where the mask is true, `other` where it is false, all three broadcast; see [`Tensor::where_`].
     ///
     /// ```

@@ -43,10 +43,14 @@ macro_rules! functions {
 }
 
 functions! {
+    exp2 "2ˣ · ln 2" y |y: E| y * E::LN_2();
+    expm1 "eˣ" y |y: E| y + E::one();
     ln "1 / x" x |x: E| x.recip();
     log2 "1 / (x · ln 2)" x |x: E| (x * E::LN_2()).recip();
     log10 "1 / (x · ln 10)" x |x: E| (x * E::LN_10()).recip();
+    log1p "1 / (1 + x)" x |x: E| (E::one() + x).recip();
     sqrt "1 / (2 · √x)" y |y: E| (y + y).recip();
+    rsqrt "−1 / (2 · x · √x)" y |y: E| E::of(-0.5) * y * y * y;
     recip "−1 / x²" y |y: E| -y * y;
     square "2 · x" x |x: E| x + x;
     abs "the sign of x, 0 at 0" x |x: E| if x == E::zero() { x } else { x.signum() };
@@ -54,9 +58,19 @@ functions! {
     floor "0" x |_| E::zero();
     ceil "0" x |_| E::zero();
     round "0" x |_| E::zero();
+    trunc "0" x |_| E::zero();
+    frac "1" x |_| E::one();
     sin "cos x" x E::cos;
     cos "−sin x" x |x: E| -x.sin();
     tan "1 + tan² x" y |y: E| E::one() + y * y;
+    asin "1 / √(1 − x²)" x |x: E| (E::one() - x * x).sqrt().recip();
+    acos "−1 / √(1 − x²)" x |x: E| -(E::one() - x * x).sqrt().recip();
+    atan "1 / (1 + x²)" x |x: E| (E::one() + x * x).recip();
+    sinh "cosh x" x E::cosh;
+    cosh "sinh x" x E::sinh;
+    asinh "1 / √(x² + 1)" x |x: E| (x * x + E::one()).sqrt().recip();
+    acosh "1 / √(x² − 1)" x |x: E| (x * x - E::one()).sqrt().recip();
+    atanh "1 / (1 − x²)" x |x: E| (E::one() - x * x).recip();
     tanh "1 − tanh² x" y |y: E| E::one() - y * y;
     erf "2 / √π · e^(−x²)" x |x: E| E::FRAC_2_SQRT_PI() * (-x * x).exp();
     sigmoid "σ(x) · (1 − σ(x))" y |y: E| y * (E::one() - y);

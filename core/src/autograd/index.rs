@@ -10,10 +10,10 @@ use crate::element::{Float, Label};
 use crate::error::Result;
 use crate::shape::{Features, Shape};
 use crate::tensor::permute::{Differs, Number};
-use crate::tensor::{Axis, Holds, Rows, Splits, Storage, Tensor};
+use crate::tensor::{Axis, Holds, Rows, Storage, Tensor};
 
 /// `y` is `f` of the value of `x`, and the type of the elements is all the same to `f`.
-fn moved<S: Shape, T: Shape, E: Float>(
+pub(super) fn moved<S: Shape, T: Shape, E: Float>(
     name: &'static str,
     x: &Variable<S, E>,
     y: Tensor<T, E>,
@@ -107,30 +107,6 @@ impl<S: Shape, E: Float> Variable<S, E> {
     {
         let y = self.value().narrow::<I, Length>(start)?;
         Ok(moved("narrow", self, y, move |x| x.narrow::<I, Length>(start).expect(AGAIN)))
-    }
-
-    /// [`Tensor::split`]: the first `L` and the last `R` positions of axis `I`.
-    ///
-    /// ```
-    /// use plywood::prelude::*;
-    ///
-    /// let x = tensor![1.0, 2.0, 3.0].requires_grad();
-    /// let (left, right) = x.split::<0, D<1>, D<2>>();
-    /// (left * right).sum().backward()?;
-    /// assert_eq!(x.grad(), Some(tensor![5.0, 1.0, 1.0]));
-    /// # Ok::<(), plywood::Error>(())
-    /// ```
-    #[must_use]
-    #[allow(clippy::type_complexity)]
-    pub fn split<const I: usize, L: StaticDim, R: StaticDim>(
-        &self,
-    ) -> (Variable<S::With<L>, E>, Variable<S::With<R>, E>)
-    where
-        S: Axis<I, Size: Splits<L, R>>,
-    {
-        let (left, right) = self.value().split::<I, L, R>();
-        let left = moved("split", self, left, |x| x.split::<I, L, R>().0);
-        (left, moved("split", self, right, |x| x.split::<I, L, R>().1))
     }
 
     /// The axis `I`, to pick from it by indices, as [`Tensor::along`].

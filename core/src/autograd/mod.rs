@@ -103,6 +103,7 @@ mod along;
 mod arithmetic;
 mod broadcast;
 mod elementwise;
+mod graph;
 mod index;
 mod join;
 mod lanes;
@@ -116,6 +117,7 @@ mod reshape;
 mod variable;
 
 pub use index::Along;
+pub use join::SplitInto;
 pub use model::ModelVariable;
 pub use no_grad::{is_grad_enabled, no_grad};
 pub use operand::Operand;

@@ -57,7 +57,7 @@ impl<M: Model + 'static> ModelVariable<M> {
     pub(crate) fn new(model: &M) -> Self {
         let gradient = Gradient::new(true);
         let place = Rc::clone(&gradient);
-        let node = Node::new(M::KIND, &[M::PARAMS], Vec::new(), Some(Box::new(move || place.settle(|_| ()))));
+        let node = Node::new("parameters", &[M::PARAMS], Vec::new(), Some(Box::new(move || place.settle(|_| ()))));
         ModelVariable { model: Rc::new(M::from_buffer(Buffer::copy_of(model.parameters()))), gradient, node }
     }
 

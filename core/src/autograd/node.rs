@@ -20,8 +20,10 @@ type Rule = Box<dyn Fn()>;
 /// A value in a graph.
 pub(super) struct Node {
     /// Larger than those of the parents.
-    id: u64,
+    pub(super) id: u64,
     pub(super) name: &'static str,
+    /// What the user calls it.
+    pub(super) label: RefCell<String>,
     pub(super) sizes: Box<[usize]>,
     pub(super) parents: Vec<Rc<Node>>,
     pub(super) requires_grad: bool,
@@ -34,7 +36,8 @@ impl Node {
         thread_local!(static NEXT: Cell<u64> = const { Cell::new(0) });
         let id = NEXT.with(|next| next.replace(next.get() + 1));
         let requires_grad = rule.is_some();
-        Rc::new(Node { id, name, sizes: sizes.into(), parents, requires_grad, rule: RefCell::new(rule) })
+        let (label, rule) = (RefCell::default(), RefCell::new(rule));
+        Rc::new(Node { id, name, label, sizes: sizes.into(), parents, requires_grad, rule })
     }
 
     pub(super) fn is_leaf(&self) -> bool {

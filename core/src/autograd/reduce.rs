@@ -6,7 +6,7 @@ use super::node::Record;
 use crate::dim::D;
 use crate::element::Float;
 use crate::shape::Shape;
-use crate::tensor::{Axis, Tensor, around};
+use crate::tensor::{Axis, Tensor, around, sum as sum_of};
 use std::rc::Rc;
 
 type Reduced<'a, E> = Lane<'a, E, E>;
@@ -53,19 +53,36 @@ fn first<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
     }
 }
 
-fn var<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
-    let n = E::of(lane.x.len() as f64);
-    let mean = crate::tensor::sum(lane.x) / n;
-    let scale = lane.dy[0] * E::of(2.0) / (n - E::one());
+/// Of Σ (x − mean)² / (n − correction).
+fn spread<E: Float>(lane: Reduced<'_, E>, dx: &mut [E], correction: f64) {
+    let n = lane.x.len() as f64;
+    let mean = sum_of(lane.x) / E::of(n);
+    let scale = lane.dy[0] * E::of(2.0) / E::of(n - correction);
     dx.iter_mut().zip(lane.x).for_each(|(dx, x)| *dx = scale * (*x - mean));
 }
 
-/// 0 where all are equal, as in PyTorch.
-fn std<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
+/// Of its square root: 0 where all are equal, as in PyTorch.
+fn root_spread<E: Float>(lane: Reduced<'_, E>, dx: &mut [E], correction: f64) {
     let y = lane.y[0];
     if y != E::zero() {
-        var(Lane { dy: &[lane.dy[0] / (y + y)], ..lane }, dx);
+        spread(Lane { dy: &[lane.dy[0] / (y + y)], ..lane }, dx, correction);
     }
+}
+
+fn var<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
+    spread(lane, dx, 1.0);
+}
+
+fn var_population<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
+    spread(lane, dx, 0.0);
+}
+
+fn std<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
+    root_spread(lane, dx, 1.0);
+}
+
+fn std_population<E: Float>(lane: Reduced<'_, E>, dx: &mut [E]) {
+    root_spread(lane, dx, 0.0);
 }
 
 /// 0 where all are 0, as in PyTorch.
@@ -152,6 +169,9 @@ reductions! {
         " Equal smallest ones share the gradient; along an axis the first one gets it.\n\n# Panics\nIf there are no elements.";
     var var_axis var_keep true var var "";
     std std_axis std_keep true std std " Where all elements are equal, the gradient is 0.";
+    var_population var_population_axis var_population_keep true var_population var_population "";
+    std_population std_population_axis std_population_keep true std_population std_population
+        " Where all elements are equal, the gradient is 0.";
     norm norm_axis norm_keep true norm norm " Where all elements are 0, the gradient is 0.";
     logsumexp logsumexp_axis logsumexp_keep true logsumexp logsumexp "";
 }

@@ -20,5 +20,6 @@ pub use model::{At, Gradients, Model, Uninit};
 pub use reshape::{Flatten, Identity};
 pub use softmax::{LogSoftmax, Softmax};
 pub(crate) use softmax::{log_softmax, log_sum_exp, softmax};
+pub(crate) use summary::Grouped;
 pub use summary::{StateTensor, Summary};
 pub use workspace::Workspace;

@@ -8,6 +8,7 @@ use crate::dim::Dyn;
 use crate::element::Float;
 use crate::error::{Error, Result};
 use crate::generator::Generator;
+use crate::graph::Graph;
 use crate::loss::Loss;
 use crate::shape::{Features, InputOf};
 use crate::tensor::{Storage, Tensor, TensorView};
@@ -239,6 +240,20 @@ pub trait Model: Layer + Sized {
     /// The layers with their output shapes, parameters, multiply-adds and memory; it prints as a table.
     fn summary(&self) -> Summary {
         Summary::of::<Self>()
+    }
+
+    /// The layers as a graph, with the shapes between them and what is computed in one call; it prints as text and can be
+    /// drawn by Graphviz or Mermaid. See [`mod@crate::graph`].
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let graph = sequential![Linear(2, 3), ReLU, Linear(3, 1)].init(&mut Generator::manual_seed(0)).graph();
+    /// println!("{graph}");
+    /// assert_eq!(graph.nodes().len(), 5);
+    /// ```
+    fn graph(&self) -> Graph {
+        Graph::of::<Self>()
     }
 }
 

@@ -90,7 +90,7 @@ impl Summary {
 }
 
 /// A number with its thousands set apart: `1,568`.
-struct Grouped(usize);
+pub(crate) struct Grouped(pub(crate) usize);
 
 impl Display for Grouped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

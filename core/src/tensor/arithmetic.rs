@@ -38,12 +38,20 @@ macro_rules! with_number {
 }
 
 macro_rules! number_first {
-    ($Trait:ident $method:ident; $($number:ident $right:ty;)*) => {$(
-        impl<S: Shape, A: Storage<$number>> $Trait<$right> for $number {
+    ($Trait:ident $method:ident; $($number:ident)*) => {$(
+        impl<S: Shape, A: Storage<$number>> $Trait<&Tensor<S, $number, A>> for $number {
             type Output = Tensor<S, $number>;
 
-            fn $method(self, x: $right) -> Self::Output {
+            fn $method(self, x: &Tensor<S, $number, A>) -> Self::Output {
                 x.map(|x| self.$method(*x))
+            }
+        }
+
+        impl<S: Shape, A: Storage<$number>> $Trait<Tensor<S, $number, A>> for $number {
+            type Output = Tensor<S, $number>;
+
+            fn $method(self, x: Tensor<S, $number, A>) -> Self::Output {
+                self.$method(&x)
             }
         }
     )*};
@@ -82,12 +90,7 @@ macro_rules! arithmetic {
             Tensor<S, E, A>, Tensor<T, E, B>;
         );
         with_number!($Trait $method; &Tensor<S, E, A> Tensor<S, E, A>);
-        number_first!($Trait $method;
-            f32 &Tensor<S, f32, A>;
-            f32 Tensor<S, f32, A>;
-            f64 &Tensor<S, f64, A>;
-            f64 Tensor<S, f64, A>;
-        );
+        number_first!($Trait $method; f32 f64 i8 i16 i32 i64 u8 u16 u32 u64);
         assign!($Assign $assign $method; &Tensor<T, E, B> Tensor<T, E, B>);
 
         impl<S: Shape, E: Numeric, A: Storage<E>> Tensor<S, E, A> {

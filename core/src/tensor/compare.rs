@@ -4,7 +4,7 @@ use super::zip::{broadcast, shape_of, zip};
 use super::{Broadcast, Storage, Tensor};
 use crate::element::Element;
 use crate::shape::Shape;
-use core::ops::{BitAnd, BitOr, Not};
+use core::ops::{BitAnd, BitOr, BitXor, Not};
 
 macro_rules! comparisons {
     ($($name:ident $symbol:literal $operator:tt [$($result:literal)*];)*) => {
@@ -114,9 +114,25 @@ impl<S: Shape, A: Storage<bool>> Not for &Tensor<S, bool, A> {
     }
 }
 
+impl<S: Shape, A: Storage<bool>> Not for Tensor<S, bool, A> {
+    type Output = Tensor<S, bool>;
+
+    fn not(self) -> Self::Output {
+        !&self
+    }
+}
+
 macro_rules! logic {
     ($($Trait:ident $method:ident)*) => {$(
-        impl<S, T, A, B> $Trait<&Tensor<T, bool, B>> for &Tensor<S, bool, A>
+        logic!(@between $Trait $method;
+            &Tensor<S, bool, A>, &Tensor<T, bool, B>;
+            &Tensor<S, bool, A>, Tensor<T, bool, B>;
+            Tensor<S, bool, A>, &Tensor<T, bool, B>;
+            Tensor<S, bool, A>, Tensor<T, bool, B>;
+        );
+    )*};
+    (@between $Trait:ident $method:ident; $($left:ty, $right:ty;)*) => {$(
+        impl<S, T, A, B> $Trait<$right> for $left
         where
             S: Broadcast<T>,
             T: Shape,
@@ -125,11 +141,11 @@ macro_rules! logic {
         {
             type Output = Tensor<S::Output, bool>;
 
-            fn $method(self, other: &Tensor<T, bool, B>) -> Self::Output {
-                self.zip(other, |x, y| x.$method(y))
+            fn $method(self, other: $right) -> Self::Output {
+                self.zip(&other, |x, y| x.$method(y))
             }
         }
     )*};
 }
 
-logic!(BitAnd bitand BitOr bitor);
+logic!(BitAnd bitand BitOr bitor BitXor bitxor);

@@ -29,10 +29,14 @@ macro_rules! functions {
 
 functions! {
     exp "eˣ" E::exp, "[0.0, 1.0]" => "[1.0, 2.718282]";
+    exp2 "2ˣ" E::exp2, "[0.0, 3.0]" => "[1.0, 8.0]";
+    expm1 "eˣ − 1, exact for small x, too" E::exp_m1, "[0.0, 1.0]" => "[0.0, 1.718282]";
     ln "The natural logarithm of x" E::ln, "[1.0, 2.0]" => "[0.0, 0.693147]";
     log2 "The logarithm of x to base 2" E::log2, "[1.0, 8.0]" => "[0.0, 3.0]";
     log10 "The logarithm of x to base 10" E::log10, "[1.0, 1000.0]" => "[0.0, 3.0]";
+    log1p "The natural logarithm of 1 + x, exact for small x, too" E::ln_1p, "[0.0, 1.0]" => "[0.0, 0.693147]";
     sqrt "√x" E::sqrt, "[4.0, 2.0]" => "[2.0, 1.414214]";
+    rsqrt "1 / √x" |x: E| x.sqrt().recip(), "[4.0, 2.0]" => "[0.5, 0.707107]";
     recip "1 / x" E::recip, "[4.0, -2.0]" => "[0.25, -0.5]";
     square "x²" |x| x * x, "[3.0, -2.0]" => "[9.0, 4.0]";
     abs "|x|" E::abs, "[3.0, -2.0]" => "[3.0, 2.0]";
@@ -40,10 +44,20 @@ functions! {
     floor "The largest integer not above x" E::floor, "[1.5, -1.5]" => "[1.0, -2.0]";
     ceil "The smallest integer not below x" E::ceil, "[1.5, -1.5]" => "[2.0, -1.0]";
     round "The integer closest to x, and of two the even one, as PyTorch rounds" round, "[2.5, -1.6]" => "[2.0, -2.0]";
+    trunc "The integer part of x" E::trunc, "[1.5, -1.5]" => "[1.0, -1.0]";
+    frac "x without its integer part" E::fract, "[1.5, -1.5]" => "[0.5, -0.5]";
     sin "The sine of x in radians" E::sin, "[0.0, 1.0]" => "[0.0, 0.841471]";
     cos "The cosine of x in radians" E::cos, "[0.0, 1.0]" => "[1.0, 0.540302]";
     tan "The tangent of x in radians" E::tan, "[0.0, 1.0]" => "[0.0, 1.557408]";
+    asin "The angle in radians whose sine is x" E::asin, "[0.0, 1.0]" => "[0.0, 1.570796]";
+    acos "The angle in radians whose cosine is x" E::acos, "[0.0, 1.0]" => "[1.570796, 0.0]";
+    atan "The angle in radians whose tangent is x" E::atan, "[0.0, 1.0]" => "[0.0, 0.785398]";
+    sinh "The hyperbolic sine of x" E::sinh, "[0.0, 1.0]" => "[0.0, 1.175201]";
+    cosh "The hyperbolic cosine of x" E::cosh, "[0.0, 1.0]" => "[1.0, 1.543081]";
     tanh "The hyperbolic tangent of x" E::tanh, "[0.0, 1.0]" => "[0.0, 0.761594]";
+    asinh "The number whose hyperbolic sine is x" E::asinh, "[0.0, 1.0]" => "[0.0, 0.881374]";
+    acosh "The number whose hyperbolic cosine is x" E::acosh, "[1.0, 2.0]" => "[0.0, 1.316958]";
+    atanh "The number whose hyperbolic tangent is x" E::atanh, "[0.0, 0.5]" => "[0.0, 0.549306]";
     erf "The error function of x" Float::erf, "[0.0, 1.0]" => "[0.0, 0.842701]";
     sigmoid "1 / (1 + e⁻ˣ)" Sigmoid::forward, "[0.0, 1.0]" => "[0.5, 0.731059]";
     relu "max(x, 0)" ReLU::forward, "[1.5, -1.0]" => "[1.5, 0.0]";
@@ -90,6 +104,23 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     #[must_use]
     pub fn powf(&self, p: E) -> Tensor<S, E> {
         self.map(|x| x.powf(p))
+    }
+
+    /// xʸ, of each two elements, broadcast: NaN where x is negative and y is not whole.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![2, 1]> = tensor![[2.0], [9.0]];
+    /// let y: Tensor<Shape![2]> = tensor![1.0, 0.5];
+    /// assert_eq!(x.square().pow(&y), tensor![[4.0, 2.0], [81.0, 9.0]]);
+    /// ```
+    #[must_use]
+    pub fn pow<T: Shape, A: Storage<E>>(&self, other: &Tensor<T, E, A>) -> Tensor<S::Output, E>
+    where
+        S: Broadcast<T>,
+    {
+        self.zip(other, E::powf)
     }
 
     /// Whether each element is NaN.

@@ -6,8 +6,8 @@ use super::{Axis, NewAxis, Storage, Tensor};
 use crate::dim::{D, Dim, DimOf, Dyn, StaticDim, ToDim};
 use crate::element::Element;
 use crate::shape::{Shape, StaticShape};
-use core::ops::Add;
-use typenum::{B1, IsLessOrEqual, Sum};
+use core::ops::{Add, Mul};
+use typenum::{B1, IsLessOrEqual, Prod, Sum};
 
 /// The size of two axes one behind the other.
 #[doc(hidden)]
@@ -35,6 +35,24 @@ impl<N: Dim> Plus<N> for Dyn {
     type Total = Dyn;
 }
 
+/// The size of `N` such axes one behind the other.
+#[doc(hidden)]
+pub trait Times<const N: usize>: Dim {
+    type Total: Dim;
+}
+
+impl<const N: usize, const A: usize, const B: usize, const C: usize> Times<N> for D<A, B, C>
+where
+    D<N>: StaticDim,
+    Self: StaticDim<Num: Mul<<D<N> as StaticDim>::Num, Output: ToDim<Dim: Dim>>>,
+{
+    type Total = DimOf<Prod<<Self as StaticDim>::Num, <D<N> as StaticDim>::Num>>;
+}
+
+impl<const N: usize> Times<N> for Dyn {
+    type Total = Dyn;
+}
+
 /// Shapes of which the types say that they are equal but for axis `I`: what can stand one behind the other there.
 #[diagnostic::on_unimplemented(
     message = "tensors of shape {Self} and {Other} cannot be joined along axis {I}",
@@ -57,7 +75,7 @@ where
     type Output = S::With<<S::Size as Plus<T::Size>>::Total>;
 }
 
-/// Tensors that become one along an axis: a pair of any that fit, or an array of equal shape.
+/// Tensors that become one along an axis: two to six of any that fit in a tuple, or any number of equal shape in an array.
 ///
 /// ```
 /// use plywood::prelude::*;
@@ -66,6 +84,10 @@ where
 /// let y: Tensor<Shape![2, 2]> = tensor![[3.0, 4.0], [5.0, 6.0]];
 /// let z: Tensor<Shape![2, 3]> = (&x, &y).concat::<1>();
 /// assert_eq!(z, tensor![[1.0, 3.0, 4.0], [2.0, 5.0, 6.0]]);
+///
+/// let wide: Tensor<Shape![2, 6]> = [&z, &z].concat::<1>();
+/// let wider: Tensor<Shape![2, 9]> = (&x, &y, &wide).concat::<1>();
+/// assert_eq!(wider.row(0).unwrap().to_array(), [1.0, 3.0, 4.0, 1.0, 3.0, 4.0, 1.0, 3.0, 4.0]);
 ///
 /// let rows: Tensor<Shape![3]> = tensor![1.0, 2.0, 3.0];
 /// let stacked: Tensor<Shape![2, 3]> = [&rows, &rows].stack::<0>();
@@ -89,44 +111,90 @@ pub trait Join: Sized {
     }
 }
 
-impl<S, T, E, A, B> Join for (&Tensor<S, E, A>, &Tensor<T, E, B>) {}
 // Only of tensors: any other array keeps the `concat` of slices.
 impl<const N: usize, S, E, A> Join for [&Tensor<S, E, A>; N] {}
 
 /// What [`Join::concat`] takes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be joined along axis {I}",
-    label = "`concat` takes a pair of tensors of one element type: `(&x, &y).concat::<{I}>()`"
+    label = "`concat` takes tensors of one element type: `(&x, &y).concat::<{I}>()`"
 )]
 pub trait Concat<const I: usize> {
-    /// The tensor of both.
+    /// The tensor of all.
     type Output;
     #[doc(hidden)]
     fn concatenated(self) -> Self::Output;
 }
 
-impl<const I: usize, S, T, E, A, B> Concat<I> for (&Tensor<S, E, A>, &Tensor<T, E, B>)
+/// The parts, each with its size along the axis; `sizes` are those of any of them.
+fn joined<S: Shape, E: Element>(mut sizes: Vec<usize>, axis: usize, parts: &[(&[E], usize)]) -> Tensor<S, E> {
+    sizes[axis] = parts.iter().map(|(_, size)| size).sum();
+    let mut y = Tensor::zeros_of(super::zip::shape_of(&sizes));
+    let (before, _, after) = around(&sizes, axis);
+    let mut rest = y.as_mut_slice();
+    for i in 0..before {
+        for (x, size) in parts {
+            let (place, behind) = rest.split_at_mut(size * after);
+            place.copy_from_slice(&x[i * size * after..][..size * after]);
+            rest = behind;
+        }
+    }
+    y
+}
+
+/// The shape of all: of the first two with the third, and so on.
+macro_rules! joined {
+    ($all:ty,) => { $all };
+    ($all:ty, $next:ident $($rest:ident)*) => { joined!(<$all as Joins<I, $next>>::Output, $($rest)*) };
+}
+
+macro_rules! concat_tuple {
+    ($S:ident $A:ident 0 $(, $T:ident $B:ident $i:tt)*; $($first:ident [$($between:ident)*] $next:ident),*) => {
+        impl<$S, $($T,)* E, $A, $($B),*> Join for (&Tensor<$S, E, $A>, $(&Tensor<$T, E, $B>),*) {}
+
+        impl<const I: usize, $S, $($T,)* E, $A, $($B),*> Concat<I> for (&Tensor<$S, E, $A>, $(&Tensor<$T, E, $B>),*)
+        where
+            $(joined!($first, $($between)*): Joins<I, $next>,)*
+            $($T: Axis<I>,)*
+            E: Element,
+            $A: Storage<E>,
+            $($B: Storage<E>,)*
+        {
+            type Output = Tensor<joined!($S, $($T)*), E>;
+
+            fn concatenated(self) -> Self::Output {
+                let sizes = self.0.sizes().as_ref().to_vec();
+                let parts = [
+                    (self.0.as_slice(), sizes[I]),
+                    $((self.$i.as_slice(), self.$i.sizes().as_ref()[I])),*
+                ];
+                joined(sizes, I, &parts)
+            }
+        }
+    };
+}
+
+concat_tuple!(S1 A1 0, S2 A2 1; S1 [] S2);
+concat_tuple!(S1 A1 0, S2 A2 1, S3 A3 2; S1 [] S2, S1 [S2] S3);
+concat_tuple!(S1 A1 0, S2 A2 1, S3 A3 2, S4 A4 3; S1 [] S2, S1 [S2] S3, S1 [S2 S3] S4);
+concat_tuple!(S1 A1 0, S2 A2 1, S3 A3 2, S4 A4 3, S5 A5 4; S1 [] S2, S1 [S2] S3, S1 [S2 S3] S4, S1 [S2 S3 S4] S5);
+concat_tuple!(
+    S1 A1 0, S2 A2 1, S3 A3 2, S4 A4 3, S5 A5 4, S6 A6 5;
+    S1 [] S2, S1 [S2] S3, S1 [S2 S3] S4, S1 [S2 S3 S4] S5, S1 [S2 S3 S4 S5] S6
+);
+
+impl<const I: usize, const N: usize, S, E, A> Concat<I> for [&Tensor<S, E, A>; N]
 where
-    S: Joins<I, T>,
-    T: Axis<I>,
+    S: Axis<I, Size: Times<N>, Removed: StaticShape>,
     E: Element,
     A: Storage<E>,
-    B: Storage<E>,
 {
-    type Output = Tensor<<S as Joins<I, T>>::Output, E>;
+    type Output = Tensor<S::With<<S::Size as Times<N>>::Total>, E>;
 
     fn concatenated(self) -> Self::Output {
-        let (x, y) = self;
-        let (before, left, after) = around(x.sizes().as_ref(), I);
-        let right = y.sizes().as_ref()[I];
-        let mut z = Tensor::zeros_of(x.resized::<I, _>(left + right));
-        let (left, right) = (left * after, right * after);
-        for i in 0..before {
-            let z = &mut z.as_mut_slice()[i * (left + right)..][..left + right];
-            z[..left].copy_from_slice(&x.as_slice()[i * left..][..left]);
-            z[left..].copy_from_slice(&y.as_slice()[i * right..][..right]);
-        }
-        z
+        let mut sizes = <S::Removed as StaticShape>::SIZES.to_vec();
+        sizes.insert(I, 0);
+        joined(sizes, I, &self.map(|x| (x.as_slice(), x.sizes().as_ref()[I])))
     }
 }
 
@@ -153,33 +221,81 @@ where
 
     fn stacked(self) -> Self::Output {
         let mut sizes = S::SIZES.to_vec();
-        sizes.insert(I, N);
-        let mut y = Tensor::zeros_of(super::zip::shape_of(&sizes));
-        let (before, _, after) = around(&sizes, I);
-        for (k, x) in self.into_iter().enumerate() {
-            for i in 0..before {
-                y.as_mut_slice()[(i * N + k) * after..][..after].copy_from_slice(&x.as_slice()[i * after..][..after]);
-            }
-        }
-        y
+        sizes.insert(I, 1);
+        joined(sizes, I, &self.map(|x| (x.as_slice(), 1)))
     }
 }
 
-/// Sizes that are `Left` and `Right` together.
+/// Sizes that are `Parts` together, a tuple of sizes.
 #[diagnostic::on_unimplemented(
-    message = "an axis of size {Self} does not split into {Left} and {Right}",
-    label = "{Left} and {Right} do not sum to {Self}"
+    message = "an axis of size {Self} does not split into {Parts}",
+    label = "{Parts} do not sum to {Self}",
+    note = "where the size is known only at run time, `narrow` takes the start as a number and gives a `Result`"
 )]
-pub trait Splits<Left: StaticDim, Right: StaticDim>: StaticDim {}
+pub trait Splits<Parts>: StaticDim {}
 
 #[diagnostic::do_not_recommend]
-impl<N, L, R> Splits<L, R> for N
-where
-    N: StaticDim,
-    L: StaticDim<Num: Add<R::Num, Output: SameNumber<N::Num>>>,
-    R: StaticDim,
-{
+impl<N: StaticDim, P: Total<Num: SameNumber<N::Num>>> Splits<P> for N {}
+
+/// The sum of a tuple of sizes as a typenum number.
+#[doc(hidden)]
+pub trait Total {
+    type Num;
 }
+
+/// Sizes into which an axis `I` of a tensor of shape `S` can be split: `Shape![2, 1]`, a tuple of two to six.
+#[diagnostic::on_unimplemented(
+    message = "an axis cannot be split into `{Self}`",
+    label = "not two to six sizes",
+    note = "write the sizes as a shape: `x.split::<{I}, Shape![2, 1]>()`"
+)]
+pub trait Parts<const I: usize, S: Axis<I>, E> {
+    /// The tensors, a tuple.
+    type Tensors;
+    #[doc(hidden)]
+    fn of<B: Storage<E>>(x: &Tensor<S, E, B>) -> Self::Tensors;
+}
+
+macro_rules! total {
+    ($all:ty,) => { $all };
+    ($all:ty, $next:ident $($rest:ident)*) => { total!(Sum<$all, $next::Num>, $($rest)*) };
+}
+
+macro_rules! split_tuple {
+    ($first:ident $($part:ident)*; $([$($before:ident)*] $next:ident),*) => {
+        impl<$first: StaticDim, $($part: StaticDim),*> Total for ($first, $($part),*)
+        where
+            $(total!($first::Num, $($before)*): Add<$next::Num>,)*
+        {
+            type Num = total!($first::Num, $($part)*);
+        }
+
+        impl<const I: usize, S, E, $first, $($part),*> Parts<I, S, E> for ($first, $($part),*)
+        where
+            S: Axis<I, Size: Splits<Self>>,
+            E: Element,
+            $first: StaticDim,
+            $($part: StaticDim,)*
+        {
+            type Tensors = (Tensor<S::With<$first>, E>, $(Tensor<S::With<$part>, E>),*);
+
+            fn of<B: Storage<E>>(x: &Tensor<S, E, B>) -> Self::Tensors {
+                let mut start = 0;
+                let mut next = |size| {
+                    start += size;
+                    start - size
+                };
+                (x.range::<I, _>(next($first::SIZE), $first::SIZE), $(x.range::<I, _>(next($part::SIZE), $part::SIZE)),*)
+            }
+        }
+    };
+}
+
+split_tuple!(P1 P2; [] P2);
+split_tuple!(P1 P2 P3; [] P2, [P2] P3);
+split_tuple!(P1 P2 P3 P4; [] P2, [P2] P3, [P2 P3] P4);
+split_tuple!(P1 P2 P3 P4 P5; [] P2, [P2] P3, [P2 P3] P4, [P2 P3 P4] P5);
+split_tuple!(P1 P2 P3 P4 P5 P6; [] P2, [P2] P3, [P2 P3] P4, [P2 P3 P4] P5, [P2 P3 P4 P5] P6);
 
 /// Sizes in which a range of `Length` from `Start` lies.
 #[diagnostic::on_unimplemented(
@@ -215,23 +331,26 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         y
     }
 
-    /// The first `L` and the last `R` positions of axis `I`, of size L + R.
+    /// Axis `I` cut into parts of these sizes, two to six, as `torch.split`; that they sum to its size is checked by the types.
     ///
     /// ```
     /// use plywood::prelude::*;
     ///
     /// let x: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
-    /// let (left, right) = x.split::<1, D<2>, D<1>>();
+    /// let (left, right) = x.split::<1, Shape![2, 1]>();
     /// assert_eq!(left, tensor![[1.0, 2.0], [4.0, 5.0]]);
     /// assert_eq!(right, tensor![[3.0], [6.0]]);
+    ///
+    /// let (a, _, c) = x.split::<1, Shape![1, 1, 1]>();
+    /// assert_eq!(c - a, tensor![[2.0], [2.0]]);
     /// ```
     #[must_use]
-    #[allow(clippy::type_complexity)]
-    pub fn split<const I: usize, L: StaticDim, R: StaticDim>(&self) -> (Tensor<S::With<L>, E>, Tensor<S::With<R>, E>)
+    pub fn split<const I: usize, P>(&self) -> P::Tensors
     where
-        S: Axis<I, Size: Splits<L, R>>,
+        S: Axis<I>,
+        P: Parts<I, S, E>,
     {
-        (self.range::<I, _>(0, L::SIZE), self.range::<I, _>(L::SIZE, R::SIZE))
+        P::of(self)
     }
 
     /// `Length` positions of axis `I` from `Start` on; that they lie in it is checked by the types.

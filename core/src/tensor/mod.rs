@@ -45,7 +45,8 @@ pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
 pub use index::Along;
-pub use join::{Concat, Holds, Join, Joins, Splits, Stack};
+pub(crate) use join::Times;
+pub use join::{Concat, Holds, Join, Joins, Parts, Splits, Stack};
 pub(crate) use lanes::around;
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
 pub(crate) use reduce::{argmax, sum};

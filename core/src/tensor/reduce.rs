@@ -41,14 +41,25 @@ fn mean<E: Float>(x: &[E]) -> E {
     sum(x) / E::of(x.len() as f64)
 }
 
-fn var<E: Float>(x: &[E]) -> E {
+fn squares<E: Float>(x: &[E]) -> E {
     let mean = mean(x);
-    let squares = sum_of(x, &|x| (x - mean) * (x - mean));
-    if x.len() < 2 { E::nan() } else { squares / E::of((x.len() - 1) as f64) }
+    sum_of(x, &|x| (x - mean) * (x - mean))
+}
+
+fn var<E: Float>(x: &[E]) -> E {
+    if x.len() < 2 { E::nan() } else { squares(x) / E::of((x.len() - 1) as f64) }
+}
+
+fn var_population<E: Float>(x: &[E]) -> E {
+    squares(x) / E::of(x.len() as f64)
 }
 
 fn std<E: Float>(x: &[E]) -> E {
     var(x).sqrt()
+}
+
+fn std_population<E: Float>(x: &[E]) -> E {
+    var_population(x).sqrt()
 }
 
 /// Scaled by the largest, so that no square overflows.
@@ -192,6 +203,11 @@ reductions! { Float;
     var var_axis var_keep E, var, E, var, "5.6" "[7.0, 7.0]";
     /// The square root of the variance, unbiased as PyTorch's; NaN of fewer than two elements.
     std std_axis std_keep E, std, E, std, "5.6f64.sqrt()" "[2.6457513, 2.6457513]";
+    /// Σ (x − mean)² / n: the variance of these n elements themselves and not of what they are drawn from, as PyTorch's with
+    /// `correction=0` and NumPy's; NaN of no elements.
+    var_population var_population_axis var_population_keep E, var_population, E, var_population, "28.0 / 6.0" "[4.6666667, 4.6666667]";
+    /// The square root of [`var_population`](Tensor::var_population); NaN of no elements.
+    std_population std_population_axis std_population_keep E, std_population, E, std_population, "(28.0f64 / 6.0).sqrt()" "[2.1602469, 2.1602469]";
     /// √(Σ x²): the Euclidean norm. It overflows only where the result does.
     norm norm_axis norm_keep E, norm, E, norm, "82f64.sqrt()" "[6.4031242, 6.4031242]";
     /// ln(Σ eˣ), without overflow; −∞ of no elements.
@@ -216,6 +232,7 @@ mod tests {
         assert!(none.mean().is_nan() && none.var().is_nan() && none.std().is_nan());
         let one: Tensor<(D<1>,)> = Tensor::ones();
         assert!(one.var().is_nan() && one.mean() == 1.0);
+        assert!(one.var_population() == 0.0 && none.std_population().is_nan());
         let rows: Tensor<(Dyn, D<3>)> = Tensor::zeros_of((Dyn(0), D));
         assert_eq!(rows.sum_axis::<0>().to_vec(), [0.0; 3]);
         assert_eq!(rows.max_axis::<1>().numel(), 0);

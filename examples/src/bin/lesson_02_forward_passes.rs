@@ -58,6 +58,7 @@ fn main() {
     let mut rng = Generator::manual_seed(2);
 
     let model = TwoClasses::init(&mut rng);
+    println!("{}\n", model.graph());
     let y: Tensor<Shape![5, 1]> = model.forward(&x);
     println!("two classes, the probability of the second:\n{y}\n");
     for (x, y) in x.rows().zip(y.rows()) {
