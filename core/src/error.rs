@@ -153,6 +153,21 @@ pub enum Error {
         /// The parameters of the first model.
         expected: usize,
     },
+    /// Backward was called on what no gradient flows to.
+    #[error(
+        "backward was called on a value that depends on no leaf; `tensor.requires_grad()` makes one, and nothing is recorded within `no_grad`"
+    )]
+    NoGradient,
+    /// Backward was called a second time.
+    #[error(
+        "an earlier backward has used up the graph, here the `{operation}` that gave {shape}, and freed what it had saved; compute the value anew, or let the earlier one be `backward_retain_graph`"
+    )]
+    SpentGraph {
+        /// The operation whose memory is gone.
+        operation: &'static str,
+        /// The shape of its result.
+        shape: String,
+    },
     /// The loss of a training is no longer a finite number.
     #[error(
         "the loss became {loss} in epoch {epoch}; a smaller learning rate or scaled inputs may help, and NaN in the data gives NaN at once"

@@ -39,6 +39,7 @@
 
 extern crate self as plywood;
 
+pub mod autograd;
 pub mod backend;
 pub mod data;
 pub mod dim;

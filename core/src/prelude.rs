@@ -1,5 +1,6 @@
 //! Everything a program needs: `use plywood::prelude::*;`
 
+pub use crate::autograd::{Variable, no_grad};
 pub use crate::backend::Device;
 #[cfg(feature = "csv")]
 pub use crate::data::Table;

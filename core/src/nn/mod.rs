@@ -20,6 +20,7 @@ pub use conv::{Conv2d, Conv2dView};
 pub use layer::{Backward, Forward, Fuse, Layer, LayerInfo, TensorInfo, Then};
 pub use linear::{Linear, LinearView};
 pub use max_pool::MaxPool2d;
+pub(crate) use model::Wanted;
 pub use model::{At, Gradients, Model, Uninit};
 pub use reshape::{Flatten, Identity};
 pub use softmax::{LogSoftmax, Softmax};

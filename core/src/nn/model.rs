@@ -2,6 +2,7 @@
 
 use super::workspace::Parts;
 use super::{Backward, Forward, Layer, StateTensor, Summary, Workspace, summary};
+use crate::autograd::ModelVariable;
 use crate::backend::{Buffer, Device};
 use crate::dim::Dyn;
 use crate::element::Float;
@@ -243,6 +244,15 @@ pub trait Model: Layer + Sized {
         match device {
             Device::Cpu => Ok(self),
         }
+    }
+
+    /// The network as a function in expressions of variables; see [`ModelVariable`].
+    #[must_use]
+    fn requires_grad(&self) -> ModelVariable<Self>
+    where
+        Self: 'static,
+    {
+        ModelVariable::new(self)
     }
 
     /// Every parameter tensor by its PyTorch name, `0.weight` or `out.bias`.

@@ -321,7 +321,7 @@ where
 
 impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// The positions `start..start + len` of axis `I`, inside the axis.
-    pub(super) fn range<const I: usize, Out: Shape>(&self, start: usize, len: usize) -> Tensor<Out, E> {
+    pub(crate) fn range<const I: usize, Out: Shape>(&self, start: usize, len: usize) -> Tensor<Out, E> {
         let (before, size, after) = around(self.sizes().as_ref(), I);
         let mut y = Tensor::zeros_of(self.resized::<I, Out>(len));
         for i in 0..before {

@@ -7,7 +7,7 @@ use crate::element::Element;
 use crate::shape::Shape;
 
 /// The number of places before the axis, its size, and the number of places after it.
-pub(super) fn around(sizes: &[usize], axis: usize) -> (usize, usize, usize) {
+pub(crate) fn around(sizes: &[usize], axis: usize) -> (usize, usize, usize) {
     (sizes[..axis].iter().product(), sizes[axis], sizes[axis + 1..].iter().product())
 }
 

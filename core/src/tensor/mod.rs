@@ -35,12 +35,12 @@ mod map;
 mod matmul;
 #[cfg(feature = "ndarray")]
 mod ndarray;
-mod permute;
+pub(crate) mod permute;
 mod ranges;
 mod reduce;
 mod reshape;
 mod rows;
-mod zip;
+pub(crate) mod zip;
 
 pub use axis::{Axis, NewAxis, Unit};
 pub use broadcast::{Broadcast, BroadcastTo, TryBroadcast};
@@ -48,11 +48,13 @@ pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
 pub use index::Along;
+pub(crate) use join::Times;
 pub use join::{Concat, Holds, Join, Joins, Parts, Splits, Stack};
+pub(crate) use lanes::around;
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
 #[cfg(feature = "npy")]
 pub(crate) use permute::permuted;
-pub(crate) use reduce::argmax;
+pub(crate) use reduce::{argmax, sum};
 pub use reshape::SameNumel;
 pub use rows::{Rows, RowsIter};
 

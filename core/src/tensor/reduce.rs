@@ -29,7 +29,7 @@ fn sum_of<E: Copy, T: Numeric>(x: &[E], f: &impl Fn(E) -> T) -> T {
     sum_of(left, f) + sum_of(right, f)
 }
 
-fn sum<E: Numeric>(x: &[E]) -> E {
+pub(crate) fn sum<E: Numeric>(x: &[E]) -> E {
     sum_of(x, &|x| x)
 }
 

@@ -40,7 +40,7 @@ fn strides(sizes: &[usize], rank: usize) -> [usize; MAX_RANK] {
 }
 
 /// `f(&mut y, a, b)` for every element of `y`, of sizes `sizes`, to which the operands broadcast.
-pub(super) fn zip<T, A: Copy, B: Copy>(
+pub(crate) fn zip<T, A: Copy, B: Copy>(
     y: &mut [T],
     sizes: &[usize],
     (a, a_sizes): Operand<'_, A>,
