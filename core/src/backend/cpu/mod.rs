@@ -4,6 +4,8 @@
 
 mod gemm;
 mod linear;
+pub(crate) mod pool;
 
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};
+pub use pool::{num_threads, set_num_threads};
