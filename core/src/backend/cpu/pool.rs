@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use core::any::Any;
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -96,6 +97,13 @@ pub(crate) fn chunks_mut<T: Send>(data: &mut [T], len: usize, f: impl Fn(usize, 
         // SAFETY: pieces are inside the slice and do not overlap, and each number is given to one part.
         f(i, unsafe { core::slice::from_raw_parts_mut(data.get().add(start), len.min(whole - start)) });
     });
+}
+
+/// One of `parts` pieces of `0..len`, all about equal and all but the last a multiple of `unit`. A piece may be empty.
+pub(crate) fn cut(len: usize, parts: usize, unit: usize, part: usize) -> Range<usize> {
+    let units = len.div_ceil(unit);
+    let border = |part: usize| (units * part / parts * unit).min(len);
+    border(part)..border(part + 1)
 }
 
 /// A pointer to memory of which every part takes a piece of its own.

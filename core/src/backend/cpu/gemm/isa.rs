@@ -73,7 +73,7 @@ pub(super) struct Kernels<E: 'static> {
 }
 
 /// Element types with kernels.
-pub(super) trait Kernel: num_traits::Float + core::ops::AddAssign + 'static {
+pub(super) trait Kernel: num_traits::Float + core::ops::AddAssign + Send + Sync + 'static {
     /// The kernels of an instruction set. Running them asks for a machine that has it.
     fn kernels(isa: Isa) -> &'static Kernels<Self>;
 }
