@@ -5,7 +5,9 @@
 mod gemm;
 mod linear;
 pub(crate) mod pool;
+mod update;
 
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};
 pub use pool::{num_threads, set_num_threads};
+pub use update::update;

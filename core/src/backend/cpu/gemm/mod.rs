@@ -28,6 +28,7 @@ mod vector;
 mod x86;
 
 use super::pool;
+pub(super) use isa::widest;
 use isa::{COMBINED, DOTS, Isa, Kernel, Kernels};
 use kernel::Job;
 
