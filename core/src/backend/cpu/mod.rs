@@ -9,5 +9,6 @@ mod update;
 
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};
+pub(crate) use pool::over_pieces;
 pub use pool::{num_threads, set_num_threads};
 pub use update::update;

@@ -87,15 +87,20 @@ pub(crate) fn run(parts: usize, f: impl Fn(usize) + Sync) {
     POOL.run(parts, &f);
 }
 
-/// [`run`] over pieces of `len` elements, the last of them perhaps shorter: `f` takes the number of a piece and the
-/// piece.
-pub(crate) fn chunks_mut<T: Send>(data: &mut [T], len: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+/// A pass over a block whose elements do not depend on one another, on as many threads as pay: `f` takes where a piece
+/// begins, and the piece.
+pub(crate) fn over_pieces<T: Send>(data: &mut [T], f: impl Fn(usize, &mut [T]) + Sync) {
+    // An element takes a nanosecond, where it is more than memory that takes the time.
+    in_pieces(data, threads_for(data.len()), f);
+}
+
+fn in_pieces<T: Send>(data: &mut [T], parts: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     let whole = data.len();
     let data = Shared(data.as_mut_ptr());
-    run(whole.div_ceil(len), |i| {
-        let start = i * len;
-        // SAFETY: pieces are inside the slice and do not overlap, and each number is given to one part.
-        f(i, unsafe { core::slice::from_raw_parts_mut(data.get().add(start), len.min(whole - start)) });
+    run(parts, |part| {
+        let range = cut(whole, parts, 64, part);
+        // SAFETY: pieces are inside the slice and do not overlap, and each is given to one part.
+        f(range.start, unsafe { core::slice::from_raw_parts_mut(data.get().add(range.start), range.len()) });
     });
 }
 
@@ -442,13 +447,14 @@ mod tests {
 
     #[test]
     fn pieces_of_a_slice() {
-        let mut data = [0; 10];
-        chunks_mut(&mut data, 4, |i, piece| piece.iter_mut().for_each(|x| *x = 10 * i + piece_len(i)));
-        assert_eq!(data, [4, 4, 4, 4, 14, 14, 14, 14, 22, 22]);
-        chunks_mut(&mut data[..0], 4, |_, _| panic!("there is no piece"));
-
-        fn piece_len(i: usize) -> usize {
-            if i < 2 { 4 } else { 2 }
+        for len in [0, 1, 63, 64, 1000] {
+            for parts in [1, 2, 3, 7] {
+                let mut data = vec![0; len];
+                in_pieces(&mut data, parts, |start, piece| {
+                    piece.iter_mut().enumerate().for_each(|(i, x)| *x += start + i);
+                });
+                assert_eq!(data, (0..len).collect::<Vec<_>>(), "{parts} parts");
+            }
         }
     }
 
