@@ -61,6 +61,7 @@ pub mod tensor;
 pub mod train;
 
 pub use backend::Device;
+pub use backend::cpu::{num_threads, set_num_threads};
 pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float, Numeric};
 pub use error::{Error, Result};

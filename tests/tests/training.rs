@@ -49,6 +49,43 @@ fn a_training_in_parts_is_the_training_in_one_bit_for_bit() {
     assert_eq!(halves.epochs.iter().map(|epoch| epoch.number).collect::<Vec<_>>(), (1..=12).collect::<Vec<_>>());
 }
 
+/// A sum would be cut where the work is. Every product and pass of this network is large enough for several threads.
+#[test]
+fn a_training_does_not_depend_on_the_number_of_threads() {
+    sequential! {
+        struct Wide {
+            Linear(300, 400),
+            Tanh,
+            Linear(_, 350),
+            ReLU,
+            Linear(_, 400),
+            GELU,
+            Linear(_, 10),
+        }
+    }
+    fn train(threads: usize) -> Vec<u32> {
+        plywood::set_num_threads(threads).expect("a number of threads");
+        assert_eq!(plywood::num_threads(), threads);
+        let mut rng = Generator::manual_seed(2);
+        let mut model = Wide::init(&mut rng);
+        let x: Tensor<Shape![70, 300]> = Tensor::randn(&mut rng);
+        let y: Tensor<Shape![70, 10]> = Tensor::randn(&mut rng);
+        let (mut adam, mut sgd) = (Adam::new(1e-3), SGD::new(1e-2).momentum(0.9));
+        for _ in 0..4 {
+            let (_, grads) = model.gradients(&x, &y, &MSELoss).expect("gradients");
+            adam.step(&mut model, &grads).expect("a step");
+            sgd.step(&mut model, &grads).expect("a step");
+        }
+        let one: Tensor<Shape![300]> = Tensor::randn(&mut rng);
+        let y = model.forward(&one);
+        model.parameters().iter().chain(y.as_slice()).map(|p| p.to_bits()).collect()
+    }
+    let one = train(1);
+    for threads in [2, 3, 7] {
+        assert!(train(threads) == one, "{threads} threads give other bits than one");
+    }
+}
+
 /// The trainer would do something else than the loop written out.
 #[test]
 fn the_trainer_is_the_explicit_loop() {

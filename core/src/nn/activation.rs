@@ -4,6 +4,7 @@
 //! so it is the bits of an `f64` ([`bits`]). In [`sequential!`](crate::sequential) you write the number.
 
 use super::{Backward, Forward, Layer};
+use crate::backend::cpu;
 use crate::element::Float;
 use crate::shape::Features;
 use core::marker::PhantomData;
@@ -65,16 +66,22 @@ impl<A: Activation, S: Features> Layer for Activate<A, S> {
 
     #[inline]
     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
-        pass.y.iter_mut().zip(pass.x).for_each(|(y, x)| *y = A::forward(*x));
+        let x = pass.x;
+        cpu::over_pieces(pass.y, |start, y| {
+            y.iter_mut().zip(&x[start..]).for_each(|(y, x)| *y = A::forward(*x));
+        });
     }
 
     #[inline]
     fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         let Some(dx) = pass.dx else { return };
         let v = if A::FROM_OUTPUT { pass.y } else { pass.x };
-        for ((dx, dy), v) in dx.iter_mut().zip(pass.dy.iter()).zip(v) {
-            *dx = *dy * A::derivative(*v);
-        }
+        let dy = &*pass.dy;
+        cpu::over_pieces(dx, |start, dx| {
+            for ((dx, dy), v) in dx.iter_mut().zip(&dy[start..]).zip(&v[start..]) {
+                *dx = *dy * A::derivative(*v);
+            }
+        });
     }
 }
 
