@@ -74,9 +74,6 @@ fn is_two_by_two(window: &Window) -> bool {
     window.kernel == (2, 2) && window.stride == (2, 2) && window.padding == (0, 0) && window.dilation == (1, 1)
 }
 
-/// The elements of a window of two by two: pairs of two neighbouring rows.
-type Pairs<'a, E> = [&'a [[E; 2]]; 2];
-
 struct Forward<'a, E> {
     x: &'a [E],
     y: &'a mut [E],
@@ -99,12 +96,13 @@ impl<E: Float> Loop for Forward<'_, E> {
             if is_two_by_two(window) {
                 let width = window.input.1;
                 for (i, (y, indices)) in lines {
-                    let pairs = [0, 1].map(|row| x[(2 * i + row) * width..][..2 * columns].as_chunks().0);
+                    let above = x[2 * i * width..][..2 * columns].as_chunks().0;
+                    let below = x[(2 * i + 1) * width..][..2 * columns].as_chunks().0;
                     match columns {
-                        16.. => blocks(columns, 16, |j| maxima::<E, 16>(pairs, y, indices, j)),
-                        8.. => blocks(columns, 8, |j| maxima::<E, 8>(pairs, y, indices, j)),
-                        4.. => blocks(columns, 4, |j| maxima::<E, 4>(pairs, y, indices, j)),
-                        _ => blocks(columns, 1, |j| maxima::<E, 1>(pairs, y, indices, j)),
+                        16.. => maxima::<E, 16>(above, below, y, indices),
+                        8.. => maxima::<E, 8>(above, below, y, indices),
+                        4.. => maxima::<E, 4>(above, below, y, indices),
+                        _ => maxima::<E, 1>(above, below, y, indices),
                     }
                 }
             } else {
@@ -119,34 +117,40 @@ impl<E: Float> Loop for Forward<'_, E> {
     }
 }
 
-/// Calls `f` with the starts of blocks of `size` that cover `0..len`. The last one moves back until it fits.
+/// The starts of blocks of `size` that cover `0..len`. The last one moves back until it fits.
 #[inline(always)]
-fn blocks(len: usize, size: usize, mut f: impl FnMut(usize)) {
-    for j in (0..len).step_by(size) {
-        f(j.min(len - size));
+fn blocks(len: usize, size: usize) -> impl Iterator<Item = usize> {
+    (0..len.div_ceil(size)).map(move |i| (i * size).min(len - size))
+}
+
+/// The maxima of a line of windows of two by two, N at a time: a number that the compiler knows, for its vectors.
+///
+/// `above` and `below` are pairs of neighbours of two rows.
+#[inline(always)]
+fn maxima<E: Float, const N: usize>(above: &[[E; 2]], below: &[[E; 2]], y: &mut [E], indices: &mut [u8]) {
+    for j in blocks(y.len(), N) {
+        let (above, below) = (&above[j..j + N], &below[j..j + N]);
+        let (y, indices) = (&mut y[j..j + N], &mut indices[j..j + N]);
+        let mut best = [E::zero(); N];
+        let mut at = [0u32; N];
+        for i in 0..N {
+            (best[i], at[i]) = (above[i][0], 0);
+            (best[i], at[i]) = larger((above[i][1], 1), (best[i], at[i]));
+            (best[i], at[i]) = larger((below[i][0], 2), (best[i], at[i]));
+            (best[i], at[i]) = larger((below[i][1], 3), (best[i], at[i]));
+        }
+        y.copy_from_slice(&best);
+        for i in 0..N {
+            indices[i] = at[i] as u8;
+        }
     }
 }
 
-/// The maxima of N windows of two by two from output j on.
+/// The next element of a window and its position, or the best before it.
 #[inline(always)]
-fn maxima<E: Float, const N: usize>(pairs: Pairs<'_, E>, y: &mut [E], indices: &mut [u8], j: usize) {
-    let [above, below] = pairs.map(|pairs| &pairs[j..j + N]);
-    let (y, indices) = (&mut y[j..j + N], &mut indices[j..j + N]);
-    let mut best = [E::zero(); N];
-    let mut at = [0u32; N];
-    for i in 0..N {
-        best[i] = above[i][0];
-        let mut consider = |x: E, position: u32| {
-            let wins = (x > best[i]) | x.is_nan();
-            best[i] = if wins { x } else { best[i] };
-            at[i] = if wins { position } else { at[i] };
-        };
-        consider(above[i][1], 1);
-        consider(below[i][0], 2);
-        consider(below[i][1], 3);
-    }
-    y.copy_from_slice(&best);
-    indices.iter_mut().zip(at).for_each(|(index, at)| *index = at as u8);
+fn larger<E: Float>(next: (E, u32), best: (E, u32)) -> (E, u32) {
+    let wins = (next.0 > best.0) | next.0.is_nan();
+    (if wins { next.0 } else { best.0 }, if wins { next.1 } else { best.1 })
 }
 
 /// The positions of a window's place that are inside the plane, in one direction.
@@ -214,16 +218,15 @@ impl<E: Float> Loop for Backward<'_, E> {
                 let lines = dy.chunks_exact(columns).zip(indices.chunks_exact(columns));
                 for (dx, (dy, indices)) in places.chunks_exact_mut(2 * width).zip(lines) {
                     let (above, below) = dx.split_at_mut(width);
-                    for (row, dx) in [above, below].into_iter().enumerate() {
+                    for (first, dx) in [(0, above), (2, below)] {
                         let (pairs, behind) = dx.split_at_mut(2 * columns);
                         behind.fill(E::zero());
                         let pairs = pairs.as_chunks_mut().0;
-                        let first = 2 * row as u8;
                         match columns {
-                            16.. => blocks(columns, 16, |j| gradients::<E, 16>(indices, dy, pairs, j, first)),
-                            8.. => blocks(columns, 8, |j| gradients::<E, 8>(indices, dy, pairs, j, first)),
-                            4.. => blocks(columns, 4, |j| gradients::<E, 4>(indices, dy, pairs, j, first)),
-                            _ => blocks(columns, 1, |j| gradients::<E, 1>(indices, dy, pairs, j, first)),
+                            16.. => gradients::<E, 16>(indices, dy, pairs, first),
+                            8.. => gradients::<E, 8>(indices, dy, pairs, first),
+                            4.. => gradients::<E, 4>(indices, dy, pairs, first),
+                            _ => gradients::<E, 1>(indices, dy, pairs, first),
                         }
                     }
                 }
@@ -243,14 +246,21 @@ impl<E: Float> Loop for Backward<'_, E> {
     }
 }
 
-/// The gradients of one row of N windows of two by two, whose positions are `first` and the next.
+/// The gradients of one of the two rows of a line of windows of two by two, whose positions are `first` and the next; N at
+/// a time.
 #[inline(always)]
-fn gradients<E: Float, const N: usize>(indices: &[u8], dy: &[E], pairs: &mut [[E; 2]], j: usize, first: u8) {
-    let (indices, dy, pairs) = (&indices[j..j + N], &dy[j..j + N], &mut pairs[j..j + N]);
-    for i in 0..N {
-        let at = u32::from(indices[i]);
-        let gradient = |position: u32| if at == position { dy[i] } else { E::zero() };
-        pairs[i] = [gradient(u32::from(first)), gradient(u32::from(first) + 1)];
+fn gradients<E: Float, const N: usize>(indices: &[u8], dy: &[E], pairs: &mut [[E; 2]], first: u8) {
+    for j in blocks(dy.len(), N) {
+        let (indices, dy, pairs) = (&indices[j..j + N], &dy[j..j + N], &mut pairs[j..j + N]);
+        let (mut left, mut right) = ([E::zero(); N], [E::zero(); N]);
+        for i in 0..N {
+            let dy = dy[i];
+            left[i] = if indices[i] == first { dy } else { E::zero() };
+            right[i] = if indices[i] == first + 1 { dy } else { E::zero() };
+        }
+        for i in 0..N {
+            pairs[i] = [left[i], right[i]];
+        }
     }
 }
 
