@@ -7,7 +7,7 @@ use super::x86::{self, F32x8, F32x16, F64x4, F64x8};
 
 /// What a processor can do. One binary holds the kernels of all, and asks the processor at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Isa {
+pub enum Isa {
     /// Whatever the compiler was told to expect everywhere: SSE2 on x86-64, NEON on aarch64.
     Portable,
     /// AVX2 and FMA.
@@ -20,7 +20,7 @@ pub(super) enum Isa {
 
 impl Isa {
     /// All, the best first.
-    pub(super) const ALL: &[Isa] = &[
+    pub(in crate::backend::cpu) const ALL: &[Isa] = &[
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512,
         #[cfg(target_arch = "x86_64")]
@@ -30,7 +30,7 @@ impl Isa {
 
     /// Whether this machine has it. The standard library asks the processor once and keeps the answer.
     #[inline]
-    pub(super) fn is_available(self) -> bool {
+    pub(in crate::backend::cpu) fn is_available(self) -> bool {
         match self {
             Isa::Portable => true,
             #[cfg(target_arch = "x86_64")]
@@ -42,7 +42,7 @@ impl Isa {
 
     /// The best that this machine has.
     #[inline]
-    pub(super) fn best() -> Self {
+    pub(in crate::backend::cpu) fn best() -> Self {
         Self::ALL.iter().copied().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
     }
 }
@@ -172,7 +172,7 @@ kernels!(avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpos
 /// # Safety
 ///
 /// A block of 32 bytes a side can be read at `from` and written at `to`, in rows that far apart.
-unsafe fn transpose<E: Copy>(from: *const E, from_row: usize, to: *mut E, to_row: usize) {
+pub(in crate::backend::cpu) unsafe fn transpose<E: Copy>(from: *const E, from_row: usize, to: *mut E, to_row: usize) {
     let block = 32 / size_of::<E>();
     for j in 0..block {
         for i in 0..block {

@@ -28,8 +28,12 @@ mod vector;
 mod x86;
 
 use super::pool;
-pub(super) use isa::widest;
-use isa::{COMBINED, DOTS, Isa, Kernel, Kernels};
+pub(super) use isa::{Isa, transpose, widest};
+pub(super) use vector::{Portable, Vector};
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
+
+use isa::{COMBINED, DOTS, Kernel, Kernels};
 use kernel::Job;
 
 /// A matrix inside a slice: element (i, j) is `data[i · row + j · col]`.

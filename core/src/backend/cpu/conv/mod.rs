@@ -1,0 +1,343 @@
+//! Convolution of images in two dimensions, and its gradients.
+//!
+//! Nothing is ever multiplied that is not in the image: an image is copied once, with its border (see [`grid`]), and the
+//! products read it there, shifted by each tap. All three of them, the output, the gradient of the input and that of the
+//! weights, hold a tile of results in registers while they pass over their sums.
+//!
+//! The work is cut into parts of whole images, and the cut depends on the sizes alone. The gradients of the weights are
+//! summed in each part and then over the parts in their order, so they are the same whatever the number of threads.
+
+mod correlate;
+mod data;
+mod grid;
+mod isa;
+mod kernel;
+mod memory;
+mod spread;
+#[cfg(test)]
+mod tests;
+mod weigh;
+mod window;
+
+pub use isa::Convolve;
+pub(super) use window::Slide;
+pub use window::Window;
+
+use super::gemm::Isa;
+use super::pool::{self, Shared};
+use super::vectorize::{Loop, vectorize};
+use crate::element::Float;
+use crate::nn::Activation;
+use core::marker::PhantomData;
+use core::slice::from_raw_parts_mut;
+pub(super) use correlate::share;
+use correlate::{Correlation, pack_weights};
+use data::{Data, Packed};
+use weigh::Weigh;
+
+/// The sizes of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conv {
+    /// The channels of the input.
+    pub in_channels: usize,
+    /// The channels of the output.
+    pub out_channels: usize,
+    /// How the kernel moves.
+    pub window: Window,
+}
+
+impl Conv {
+    /// The elements of an input image, of an output image, and of the weights.
+    fn sizes(&self) -> (usize, usize, usize) {
+        let (input, output) = (self.window.input, self.window.output());
+        (
+            self.in_channels * input.0 * input.1,
+            self.out_channels * output.0 * output.1,
+            self.out_channels * self.in_channels * self.window.area(),
+        )
+    }
+
+    /// The multiply-adds for an image.
+    fn multiply_adds(&self) -> usize {
+        self.sizes().1 * self.in_channels * self.window.area()
+    }
+}
+
+/// The most parts that the images of a batch are cut into.
+const PARTS: usize = 16;
+/// The most elements of the partial sums of all parts, but two parts may always be.
+const PARTIAL_SUMS: usize = 4 << 20;
+/// What a thread does in a nanosecond, in multiply-adds: an estimate.
+const SPEED: usize = 40;
+
+/// `y = A(x ∗ w + b)`, as `torch.nn.functional.conv2d`: `x: [batch, in, height, width]`, `w: [out, in, kernel]`, `b: [out]`,
+/// `y: [batch, out, output]`.
+///
+/// `pre` keeps `x ∗ w + b` where the activation's derivative needs it (see [`Activation::FROM_OUTPUT`]); otherwise it is
+/// empty.
+pub fn conv2d_forward<E: Float, A: Activation>(
+    x: &[E],
+    w: &[E],
+    b: Option<&[E]>,
+    y: &mut [E],
+    pre: &mut [E],
+    batch: usize,
+    conv: &Conv,
+) {
+    forward::<E, A>(Isa::best(), x, w, b, y, pre, batch, conv);
+}
+
+/// The gradients of [`conv2d_forward`].
+///
+/// `v` is the output or, if the activation's derivative needs it, the kept input of the activation. `dy` becomes the
+/// gradient of `x ∗ w + b`; `dw`, `db` and, if there is one, `dx` are overwritten.
+#[allow(clippy::too_many_arguments)]
+pub fn conv2d_backward<E: Float, A: Activation>(
+    x: &[E],
+    w: &[E],
+    v: &[E],
+    dy: &mut [E],
+    dx: Option<&mut [E]>,
+    dw: &mut [E],
+    db: Option<&mut [E]>,
+    batch: usize,
+    conv: &Conv,
+) {
+    backward::<E, A>(Isa::best(), x, w, v, dy, dx, dw, db, batch, conv);
+}
+
+/// [`conv2d_forward`] with the kernels of an instruction set, which this machine must have.
+#[allow(clippy::too_many_arguments)]
+fn forward<E: Float, A: Activation>(
+    isa: Isa,
+    x: &[E],
+    w: &[E],
+    b: Option<&[E]>,
+    y: &mut [E],
+    pre: &mut [E],
+    batch: usize,
+    conv: &Conv,
+) {
+    let (input, output, weights) = conv.sizes();
+    let size = conv.window.output();
+    assert!(isa.is_available(), "{isa:?} on a machine without it");
+    assert!(x.len() == batch * input && y.len() == batch * output, "images are not of their convolution's sizes");
+    assert!(w.len() == weights && b.is_none_or(|b| b.len() == conv.out_channels), "parameters are not of their sizes");
+    assert!(A::FROM_OUTPUT || pre.len() == y.len(), "no room for what the derivative needs");
+    if y.is_empty() {
+        return;
+    }
+    let kernels = E::kernels(isa);
+    let grid = conv.window.forward_grid();
+    let taps = conv.window.area();
+    memory::with_taps(conv.window.forward_taps(grid), |distances| {
+        memory::with(&memory::CALL, [weights, conv.out_channels], |[packed, bias]| {
+            let sizes = (conv.out_channels, conv.in_channels, taps);
+            for tap in 0..taps {
+                pack_weights(kernels, sizes, tap, packed, |o, c| w[(o * conv.in_channels + c) * taps + tap]);
+            }
+            match b {
+                Some(b) => bias.copy_from_slice(b),
+                None => bias.fill(E::zero()),
+            }
+            let correlation = Correlation {
+                kernels,
+                line: grid.line,
+                channel: grid.channel(),
+                channels: conv.in_channels,
+                taps: distances,
+                weights: packed,
+                bias,
+                size,
+            };
+            let (y, pre) = (Shared(y.as_mut_ptr()), Shared(pre.as_mut_ptr()));
+            let parts = batch.min(PARTS);
+            run(parts, batch * conv.multiply_adds(), |part| {
+                let areas = [conv.in_channels * grid.channel(), correlation.strip_len()];
+                memory::with(&memory::JOB, areas, |[cells, strip]| {
+                    cells.fill(E::zero());
+                    for n in share(batch, parts, part) {
+                        // SAFETY: image n is one of `batch`, and in one part.
+                        let y = unsafe { from_raw_parts_mut(y.get().add(n * output), output) };
+                        let pre = if A::FROM_OUTPUT {
+                            &mut []
+                        } else {
+                            // SAFETY: as y; the length is asserted above.
+                            unsafe { from_raw_parts_mut(pre.get().add(n * output), output) }
+                        };
+                        // SAFETY: the machine has the instructions, as asserted above. The image is of the grid's input,
+                        // the cells are of the grid, and `memory` leaves room behind them.
+                        unsafe {
+                            spread::planes(kernels, &grid, &x[n * input..][..input], conv.in_channels, cells);
+                            correlation.run(cells, strip, |strip| {
+                                let lines = strip.start * size.1;
+                                let to = (size.0 * size.1, size.1, 1);
+                                spread::place(kernels, &strip, size.1, &mut y[lines..], to);
+                                let lines = lines..lines + strip.lines * size.1;
+                                let area = size.0 * size.1;
+                                vectorize(isa, Activate::<E, A> { y, pre, area, lines, activation: PhantomData });
+                            });
+                        }
+                    }
+                });
+            });
+        });
+    });
+}
+
+/// The activation of some lines of every channel of an output.
+struct Activate<'a, E, A> {
+    y: &'a mut [E],
+    pre: &'a mut [E],
+    /// The elements of a channel, and those of the lines.
+    area: usize,
+    lines: core::ops::Range<usize>,
+    activation: PhantomData<A>,
+}
+
+impl<E: Float, A: Activation> Loop for Activate<'_, E, A> {
+    #[inline(always)]
+    fn run(self) {
+        if A::IDENTITY {
+            if !A::FROM_OUTPUT {
+                self.pre.copy_from_slice(self.y);
+            }
+            return;
+        }
+        for (c, y) in self.y.chunks_exact_mut(self.area).enumerate() {
+            let y = &mut y[self.lines.clone()];
+            if !A::FROM_OUTPUT {
+                self.pre[c * self.area..][self.lines.clone()].copy_from_slice(y);
+            }
+            y.iter_mut().for_each(|y| *y = A::forward(*y));
+        }
+    }
+}
+
+/// [`conv2d_backward`] with the kernels of an instruction set, which this machine must have.
+#[allow(clippy::too_many_arguments)]
+fn backward<E: Float, A: Activation>(
+    isa: Isa,
+    x: &[E],
+    w: &[E],
+    v: &[E],
+    dy: &mut [E],
+    dx: Option<&mut [E]>,
+    dw: &mut [E],
+    db: Option<&mut [E]>,
+    batch: usize,
+    conv: &Conv,
+) {
+    let (input, output, weights) = conv.sizes();
+    assert!(isa.is_available(), "{isa:?} on a machine without it");
+    assert!(x.len() == batch * input && dy.len() == batch * output, "images are not of their convolution's sizes");
+    assert!(A::IDENTITY || v.len() == dy.len(), "the activation's values are not of the output's size");
+    assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "the gradient of the input is not of its size");
+    assert!(w.len() == weights && dw.len() == weights, "parameters are not of their sizes");
+    assert!(db.as_ref().is_none_or(|db| db.len() == conv.out_channels), "parameters are not of their sizes");
+    if dy.is_empty() || x.is_empty() {
+        dw.fill(E::zero());
+        db.into_iter().for_each(|db| db.fill(E::zero()));
+        dx.into_iter().for_each(|dx| dx.fill(E::zero()));
+        return;
+    }
+    let kernels = E::kernels(isa);
+    let grid = conv.window.forward_grid();
+    let weigh = Weigh::new(kernels, grid, conv);
+    let data = dx.is_some().then(|| Data::new(kernels, conv));
+    let products = conv.multiply_adds() * if data.is_some() { 2 } else { 1 };
+    // The sums of a part: of the weights, then of the biases.
+    let sums = weigh.sums() + conv.out_channels;
+    let parts = (PARTIAL_SUMS / sums).clamp(2, PARTS).min(batch);
+    let distances = weigh.offsets(conv.window.forward_taps(grid));
+    let distances = distances.chain(data.iter().flat_map(Data::distances));
+    memory::with_taps(distances, |distances| {
+        let (offsets, distances) = distances.split_at(weigh.vectors());
+        let areas = [parts * sums, if data.is_some() { weights } else { 0 }, conv.in_channels];
+        memory::with(&memory::CALL, areas, |[partial, packed, zeros]| {
+            partial.fill(E::zero());
+            zeros.fill(E::zero());
+            if let Some(data) = &data {
+                data.pack(w, packed);
+            }
+            let packed = Packed { distances, weights: packed, zeros };
+            let areas = [
+                weigh.cells(),
+                data.as_ref().map_or(0, Data::cells),
+                data.as_ref().map_or(0, |data| data.strip(packed)),
+            ];
+            let dx = dx.map(|dx| Shared(dx.as_mut_ptr()));
+            let dy = Shared(dy.as_mut_ptr());
+            let shared = Shared(partial.as_mut_ptr());
+            run(parts, batch * products, |part| {
+                // SAFETY: there are so many sums for each part.
+                let sums = unsafe { from_raw_parts_mut(shared.get().add(part * sums), sums) };
+                let (sums, db) = sums.split_at_mut(weigh.sums());
+                memory::with(&memory::JOB, areas, |[x_cells, dy_cells, strip]| {
+                    x_cells.fill(E::zero());
+                    dy_cells.fill(E::zero());
+                    for n in share(batch, parts, part) {
+                        let v = if A::IDENTITY { &[] } else { &v[n * output..][..output] };
+                        // SAFETY: image n is one of `batch`, and in one part.
+                        let dy = unsafe { from_raw_parts_mut(dy.get().add(n * output), output) };
+                        vectorize(isa, ThroughActivation::<E, A> { v, dy, db, activation: PhantomData });
+                        // SAFETY: the machine has the instructions, as asserted above; everything has the sizes of the
+                        // convolution, and image n of `dx` is one of `batch`, and in one part.
+                        unsafe {
+                            weigh.add(&x[n * input..][..input], dy, x_cells, offsets, sums);
+                            if let (Some(data), Some(dx)) = (&data, &dx) {
+                                let dx = from_raw_parts_mut(dx.get().add(n * input), input);
+                                data.run(packed, dy, dx, dy_cells, strip);
+                            }
+                        }
+                    }
+                });
+            });
+            let (total, rest) = partial.split_at_mut(sums);
+            for sums in rest.chunks_exact(sums) {
+                total.iter_mut().zip(sums).for_each(|(total, sum)| *total += *sum);
+            }
+            let (total, total_db) = total.split_at(weigh.sums());
+            // SAFETY: the machine has the instructions.
+            unsafe { weigh.finish(total, dw) }
+            db.into_iter().for_each(|db| db.copy_from_slice(total_db));
+        });
+    });
+}
+
+/// `dy *= A'(v)` for an image, and the sums of its channels added to `db`.
+struct ThroughActivation<'a, E, A> {
+    v: &'a [E],
+    dy: &'a mut [E],
+    db: &'a mut [E],
+    activation: PhantomData<A>,
+}
+
+impl<E: Float, A: Activation> Loop for ThroughActivation<'_, E, A> {
+    #[inline(always)]
+    fn run(self) {
+        if !A::IDENTITY {
+            self.dy.iter_mut().zip(self.v).for_each(|(dy, v)| *dy *= A::derivative(*v));
+        }
+        let area = self.dy.len() / self.db.len();
+        for (db, dy) in self.db.iter_mut().zip(self.dy.chunks_exact(area)) {
+            // Many sums at once: the order of one would not let the compiler use vectors.
+            let mut sums = [E::zero(); 32];
+            let (whole, rest) = dy.as_chunks::<32>();
+            for dy in whole {
+                sums.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += *dy);
+            }
+            sums.iter_mut().zip(rest).for_each(|(sum, dy)| *sum += *dy);
+            *db += sums.into_iter().sum::<E>();
+        }
+    }
+}
+
+/// Runs parts of some work, on several threads if it is worth that.
+fn run(parts: usize, multiply_adds: usize, part: impl Fn(usize) + Sync) {
+    if pool::threads_for(multiply_adds / SPEED) > 1 {
+        pool::run(parts, part);
+    } else {
+        (0..parts).for_each(part);
+    }
+}

@@ -1,0 +1,100 @@
+//! Copies images into grids and out of them.
+
+use super::correlate::Strip;
+use super::grid::Grid;
+use super::isa::Kernels;
+use crate::element::Float;
+
+/// Copies the pixels of an image into the planes of its channels.
+///
+/// # Safety
+///
+/// The machine has the kernels' instructions; the image has the grid's input, and `to` is for all channels.
+pub(super) unsafe fn planes<E: Float>(kernels: &Kernels<E>, grid: &Grid, image: &[E], channels: usize, to: &mut [E]) {
+    let area = grid.y.input * grid.x.input;
+    for c in 0..channels {
+        let image = &image[c * area..][..area];
+        let to = &mut to[c * grid.channel()..][..grid.channel()];
+        if grid.y.step == 1 && grid.x.step == 1 {
+            let (down, across) = (grid.y.inside(0), grid.x.inside(0));
+            if down.is_empty() || across.is_empty() {
+                continue;
+            }
+            let from = &image[grid.y.pixel(0, down.start) * grid.x.input + grid.x.pixel(0, across.start)..];
+            let to = &mut to[down.start * grid.line + across.start..];
+            let size = (down.len(), across.len());
+            // SAFETY: the caller's contract; cells inside the grid and the pixels in them.
+            unsafe { (kernels.copy)((from.as_ptr(), grid.x.input), (to.as_mut_ptr(), grid.line), size) }
+        } else {
+            grid.lines(|pixel, cell, count| {
+                let pixels = image[pixel..].iter().step_by(grid.x.step);
+                to[cell..][..count].iter_mut().zip(pixels).for_each(|(to, pixel)| *to = *pixel);
+            });
+        }
+    }
+}
+
+/// Copies the pixels of an image into blocks of channels: cell i of channel c of a block is at `i · lanes + c`.
+///
+/// # Safety
+///
+/// As [`planes`], with `to` for whole blocks.
+pub(super) unsafe fn blocked<E: Float>(kernels: &Kernels<E>, grid: &Grid, image: &[E], channels: usize, to: &mut [E]) {
+    let Kernels { lanes, block, transpose, .. } = *kernels;
+    let area = grid.y.input * grid.x.input;
+    let images = image[..channels * area].chunks(lanes * area);
+    for (image, to) in images.zip(to.chunks_exact_mut(lanes * grid.channel())) {
+        let channels = image.len() / area;
+        grid.lines(|pixel, cell, count| {
+            let (image, to) = (&image[pixel..], &mut to[cell * lanes..]);
+            if grid.x.step == 1 && count >= block && channels >= block {
+                assert!(image.len() >= (channels - 1) * area + count && to.len() >= count * lanes);
+                // The last block moves back until it fits, and writes some elements a second time.
+                for c in (0..channels).step_by(block).map(|c| c.min(channels - block)) {
+                    for i in (0..count).step_by(block).map(|i| i.min(count - block)) {
+                        // SAFETY: a block inside of `channels` and `count`; the lengths are asserted above.
+                        unsafe {
+                            let (from, to) = (image.as_ptr().add(c * area + i), to.as_mut_ptr().add(i * lanes + c));
+                            transpose(from, area, to, lanes);
+                        }
+                    }
+                }
+            } else {
+                for (i, to) in to.chunks_exact_mut(lanes).enumerate().take(count) {
+                    let pixels = image[i * grid.x.step..].iter().step_by(area);
+                    to.iter_mut().zip(pixels).take(channels).for_each(|(to, pixel)| *to = *pixel);
+                }
+            }
+        });
+    }
+}
+
+/// Copies a strip to where it belongs: line i, column j of channel c to `c · channel + i · line + j · column`.
+///
+/// # Safety
+///
+/// The machine has the kernels' instructions.
+pub(super) unsafe fn place<E: Float>(
+    kernels: &Kernels<E>,
+    strip: &Strip<'_, E>,
+    columns: usize,
+    to: &mut [E],
+    (channel, line, column): (usize, usize, usize),
+) {
+    let channels = strip.data.len() / strip.row;
+    for c in 0..channels {
+        let (from, to) = (&strip.data[c * strip.row..][..strip.row], &mut to[c * channel..]);
+        if column == 1 {
+            assert!(to.len() >= (strip.lines - 1) * line + columns);
+            // SAFETY: the caller's contract; the strip holds its lines, and the room for them is asserted above.
+            unsafe {
+                (kernels.copy)((from.as_ptr(), strip.line), (to.as_mut_ptr(), line), (strip.lines, columns));
+            }
+        } else {
+            for i in 0..strip.lines {
+                let from = &from[i * strip.line..][..columns];
+                to[i * line..].iter_mut().step_by(column).zip(from).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
