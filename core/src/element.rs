@@ -81,7 +81,17 @@ pub trait Numeric: Element + bytemuck::Pod + NumCast + num_traits::Num {}
     label = "`{Self}` is not a float"
 )]
 pub trait Float:
-    Numeric + crate::backend::Gemm + num_traits::Float + FloatConst + AddAssign + SubAssign + MulAssign + DivAssign + Sum
+    Numeric
+    + crate::backend::Gemm
+    + crate::backend::cpu::math::Elementary
+    + crate::backend::cpu::small::Small
+    + num_traits::Float
+    + FloatConst
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
+    + Sum
 {
     /// The number closest to `value`.
     fn of(value: f64) -> Self;

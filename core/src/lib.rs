@@ -53,6 +53,7 @@ pub mod shape;
 pub mod tensor;
 pub mod train;
 
+pub use backend::cpu::math;
 pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float, Numeric};
 pub use error::{Error, Result};
@@ -65,8 +66,10 @@ pub use tensor::{Tensor, TensorView};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::backend::Buffer;
+    pub use crate::backend::cpu::simd::Simd;
     pub use crate::dim::{check_size, limb};
     pub use crate::nn::activation::bits;
+    pub use crate::nn::{backward, forward};
     pub use crate::shape::{EndsWith, Flat};
     pub use crate::tensor::{Storage, literal};
 

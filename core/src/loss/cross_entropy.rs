@@ -1,4 +1,6 @@
 use super::{Loss, Result, check_sizes};
+use crate::backend::cpu::math;
+use crate::backend::cpu::small::LANES;
 use crate::dim::{Dim, SameSize};
 use crate::element::{Float, Label};
 use crate::error::Error;
@@ -49,6 +51,7 @@ pub(crate) fn check_labels<N: Dim, L: Label, St: Storage<L>>(
 }
 
 /// The term of each row, and its gradient where there is a place for it.
+#[inline(always)]
 fn rows<E: Float>(
     z: &[E],
     classes: usize,
@@ -57,24 +60,54 @@ fn rows<E: Float>(
     target: impl Fn(usize, usize) -> E,
     mut term: impl FnMut(E),
 ) {
-    for (i, z) in z.chunks_exact(classes.max(1)).enumerate() {
-        let (max, log) = log_sum_exp(z);
-        let (mut loss, mut total) = (E::zero(), E::zero());
-        for (c, z) in z.iter().enumerate() {
-            let t = target(i, c);
-            total += t;
-            // A class of probability 0 costs nothing, even where its logarithm is −∞.
-            if t != E::zero() {
-                loss -= t * (*z - max - log);
+    for (block, z) in z.chunks(LANES * classes.max(1)).enumerate() {
+        let (mut max, mut log) = ([E::zero(); LANES], [E::zero(); LANES]);
+        if classes < LANES {
+            (max, log) = log_sum_exp_of_rows(z, classes);
+        } else {
+            for (i, z) in z.chunks_exact(classes).enumerate() {
+                (max[i], log[i]) = log_sum_exp(z);
             }
         }
-        term(loss);
-        if let Some(dy) = dy.as_deref_mut() {
-            for (c, (dy, z)) in dy[i * classes..][..classes].iter_mut().zip(z).enumerate() {
-                *dy = scale * ((*z - max - log).exp() * total - target(i, c));
+        for (i, z) in z.chunks_exact(classes).enumerate() {
+            let row = block * LANES + i;
+            let (mut loss, mut total) = (E::zero(), E::zero());
+            for (c, z) in z.iter().enumerate() {
+                let t = target(row, c);
+                total += t;
+                // A class of probability 0 costs nothing, even where its logarithm is −∞.
+                if t != E::zero() {
+                    loss -= t * (*z - max[i] - log[i]);
+                }
+            }
+            term(loss);
+            if let Some(dy) = dy.as_deref_mut() {
+                for (c, (dy, z)) in dy[row * classes..][..classes].iter_mut().zip(z).enumerate() {
+                    *dy = scale * (math::exp(*z - max[i] - log[i]) * total - target(row, c));
+                }
             }
         }
     }
+}
+
+/// [`log_sum_exp`] of up to 16 short rows at once.
+#[inline(always)]
+fn log_sum_exp_of_rows<E: Float>(z: &[E], classes: usize) -> ([E; LANES], [E; LANES]) {
+    let rows = z.len() / classes;
+    let of = |i: usize, c: usize| z[if i < rows { i } else { 0 } * classes + c];
+    let (mut max, mut sum) = ([E::neg_infinity(); LANES], [E::zero(); LANES]);
+    for c in 0..classes {
+        for i in 0..LANES {
+            let z = of(i, c);
+            max[i] = if z > max[i] { z } else { max[i] };
+        }
+    }
+    for c in 0..classes {
+        for i in 0..LANES {
+            sum[i] += math::exp(of(i, c) - max[i]);
+        }
+    }
+    (max, sum.map(math::ln))
 }
 
 impl<B: Dim, N: Dim, C: Dim, E: Float, L: Label, St: Storage<L>> Loss<(B, C), Tensor<(N,), L, St>, E>

@@ -5,6 +5,7 @@ pub mod init;
 mod layer;
 mod linear;
 mod model;
+mod on;
 mod reshape;
 mod softmax;
 mod summary;
@@ -16,6 +17,8 @@ pub use activation::{
 pub use layer::{Backward, Forward, Fuse, Layer, LayerInfo, TensorInfo, Then};
 pub use linear::{Linear, LinearView};
 pub use model::{At, Gradients, Model, Uninit};
+#[doc(hidden)]
+pub use on::{backward, forward};
 pub use reshape::{Flatten, Identity};
 pub use softmax::{LogSoftmax, Softmax};
 pub(crate) use softmax::{log_softmax, log_sum_exp, softmax};

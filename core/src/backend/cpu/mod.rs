@@ -4,6 +4,9 @@
 
 mod gemm;
 mod linear;
+pub mod math;
+pub mod simd;
+pub mod small;
 
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};

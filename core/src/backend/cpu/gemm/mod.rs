@@ -18,9 +18,9 @@ mod pack;
 mod small;
 #[cfg(test)]
 mod tests;
-mod vector;
+pub(super) mod vector;
 #[cfg(target_arch = "x86_64")]
-mod x86;
+pub(super) mod x86;
 
 use isa::{COMBINED, DOTS, Isa, Kernel, Kernels};
 use kernel::Job;

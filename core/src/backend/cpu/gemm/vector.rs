@@ -6,7 +6,7 @@
 ///
 /// Of every method: the machine has the instruction set, and a pointer is valid for the elements that the method's name
 /// promises (all lanes, or the first `n`).
-pub(super) trait Vector: Copy {
+pub(in crate::backend::cpu) trait Vector: Copy {
     type E: Copy;
     /// The elements of a vector.
     const LANES: usize;
@@ -28,7 +28,7 @@ pub(super) trait Vector: Copy {
 
 /// Vectors in plain code, for the compiler to turn into whatever the target has.
 #[derive(Clone, Copy)]
-pub(super) struct Portable<E, const L: usize>([E; L]);
+pub(in crate::backend::cpu) struct Portable<E, const L: usize>([E; L]);
 
 macro_rules! portable {
     ($($E:ty),*) => {$(
