@@ -7,7 +7,7 @@ use crate::backend::cpu::simd::{Op, Simd, Unknown, dispatch};
 use crate::element::Float;
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::shape::InputOf;
+use crate::shape::{InputOf, StaticShape};
 use crate::tensor::TensorView;
 use core::marker::PhantomData;
 
@@ -65,7 +65,11 @@ impl<M: Model, X: InputOf<M, Wanted<M>>> Op for OnBatch<'_, M, X, M::Elem> {
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        M::forward_on::<M::Elem, S>(Forward { batch: self.shape.batch(), ..self.pass });
+        let Forward { params, x, y, saved, .. } = self.pass;
+        let batch = self.shape.batch();
+        let (x, y) = (&x[..batch * M::Input::NUMEL], &mut y[..batch * M::Output::NUMEL]);
+        let (params, saved) = (&params[..M::PARAMS], &mut saved[..batch * M::SAVED]);
+        M::forward_on::<M::Elem, S>(Forward { params, x, y, saved, batch });
     }
 }
 
@@ -92,9 +96,14 @@ where
         let OnStep { params, x, shape, target, loss, parts } = self;
         let Parts { saved, y, dy, scratch, gradients } = parts;
         let batch = shape.batch();
+        // Lengths that the compiler knows where it knows the batch.
+        let (params, dparams) = (&params[..M::PARAMS], &mut gradients.parameters_mut()[..M::PARAMS]);
+        let (x, saved) = (&x[..batch * M::Input::NUMEL], &mut saved[..batch * M::SAVED]);
+        let output = batch * M::Output::NUMEL;
+        let (y, dy) = (&mut y[..output], &mut dy[..output]);
+        let scratch = &mut scratch[..batch * M::SCRATCH];
         M::forward_on::<M::Elem, S>(Forward { params, x, y, saved, batch });
         let value = loss.value_and_gradient(TensorView::of_slice(shape.of::<M::Output>(), y), target, dy)?;
-        let dparams = gradients.parameters_mut();
         M::backward_on::<M::Elem, S>(Backward { params, x, y, saved, dy, dx: None, dparams, scratch, batch });
         Ok(value)
     }
@@ -123,4 +132,80 @@ pub fn forward<L: Layer, E: Float>(pass: Forward<'_, E>) {
 /// The backward pass of a network, from its `backward_on`.
 pub fn backward<L: Layer, E: Float>(pass: Backward<'_, E>) {
     run::<L, _>(OnBackward::<L, E>::new(pass));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cpu::simd::on_each;
+    use crate::dim::Dyn;
+    use crate::loss::MSELoss;
+    use crate::nn::Workspace;
+    use crate::prelude::*;
+
+    /// A step with everything that it needs, on a workspace of its own.
+    struct Whole<'a, M: Model, X: crate::shape::Shape, Y: crate::shape::Shape> {
+        model: &'a M,
+        x: &'a Tensor<X, M::Elem>,
+        target: &'a Tensor<Y, M::Elem>,
+    }
+
+    impl<M, X, Y> Op for Whole<'_, M, X, Y>
+    where
+        M: Model,
+        Y: crate::shape::Shape,
+        X: InputOf<M, Wanted<M>, Of<M::Output> = Y>,
+        MSELoss: Loss<Y, Tensor<Y, M::Elem>, M::Elem>,
+    {
+        type Out = Vec<M::Elem>;
+
+        #[inline(always)]
+        fn run<S: Simd>(self) -> Vec<M::Elem> {
+            let Whole { model, x, target } = self;
+            let mut workspace = Workspace::<M>::new();
+            let (shape, parts) = (x.shape(), workspace.parts(x.shape().batch()));
+            let (params, x) = (model.parameters(), x.as_slice());
+            let value = OnStep { params, x, shape, target, loss: &MSELoss, parts }.run::<S>().unwrap();
+            let mut all = vec![value];
+            all.extend_from_slice(workspace.gradients.parameters());
+            all
+        }
+    }
+
+    sequential! { struct Tiny { Linear(1, 1), Tanh, Linear(1, 1) } }
+    sequential! { struct Narrow { Linear(6, 4), Sigmoid, Linear(4, 1) } }
+    sequential! { struct Odd { Linear(3, 17), SiLU, Linear(17, 33, bias = false), ELU, Linear(33, 5), Softmax } }
+    sequential! { struct Wide { Linear(4, 64), ReLU, Linear(64, 64), GELU, Linear(64, 10), LogSoftmax } }
+
+    /// Every instruction set that this machine has computes the same step, up to rounding.
+    #[test]
+    fn every_instruction_set_agrees() {
+        macro_rules! check {
+            ($Net:ident, $E:ident, $input:literal, $output:literal, $tolerance:literal) => {{
+                let mut rng = Generator::manual_seed(0);
+                let model = <<$Net as Model>::As<$E> as Model>::init(&mut rng);
+                for batch in [0, 1, 2, 3, 5, 16, 33] {
+                    let shape = (Dyn(batch), <D<$input>>::default());
+                    let x: Tensor<Shape![_, $input], $E> = Tensor::randn_of(shape, &mut rng);
+                    let target: Tensor<Shape![_, $output], $E> = model.forward(&x).map(|y| y.sin());
+                    let results = on_each(|| Whole { model: &model, x: &x, target: &target });
+                    for result in &results[1..] {
+                        for (i, (got, expected)) in result.iter().zip(&results[0]).enumerate() {
+                            let error = (got - expected).abs() / expected.abs().max(1.0);
+                            let same = error < $tolerance || got.is_nan() && expected.is_nan();
+                            assert!(same, "{} of {batch}: number {i} is {got}, not {expected}", stringify!($Net));
+                        }
+                    }
+                }
+            }};
+        }
+        check!(Tiny, f32, 1, 1, 1e-5);
+        check!(Tiny, f64, 1, 1, 1e-13);
+        check!(Narrow, f32, 6, 1, 1e-5);
+        check!(Narrow, f64, 6, 1, 1e-13);
+        check!(Odd, f32, 3, 5, 1e-5);
+        check!(Odd, f64, 3, 5, 1e-13);
+        check!(Wide, f32, 4, 10, 1e-5);
+        check!(Wide, f64, 4, 10, 1e-13);
+    }
 }

@@ -49,7 +49,8 @@ fn sum_exp<E: Float>(x: &[E], max: E) -> E {
         sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += math::exp(*x - max));
     }
     if !rest.is_empty() {
-        let exps = padded(rest).map(|x| math::exp(x - max));
+        let mut exps = padded(rest);
+        exps.iter_mut().for_each(|x| *x = math::exp(*x - max));
         sums.iter_mut().zip(&exps[..rest.len()]).for_each(|(sum, exp)| *sum += *exp);
     }
     pairwise(sums)

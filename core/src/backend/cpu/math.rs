@@ -5,8 +5,8 @@
 //!
 //! | | [`exp`] | [`exp_m1`] | [`ln`] | [`ln_1p`] | [`tanh`] | [`sigmoid`] |
 //! |---|---|---|---|---|---|---|
-//! | `f32`, of all numbers | 1.0 | 1.6 | 0.9 | 1.4 | 2.6 | 2.6 |
-//! | `f64`, of a sample | 1.1 | 1.7 | 1.0 | 1.5 | 2.7 | 2.7 |
+//! | `f32` | 1.1 | 1.6 | 0.9 | 1.4 | 2.6 | 2.6 |
+//! | `f64` | 1.1 | 1.7 | 1.0 | 1.5 | 2.7 | 2.7 |
 //!
 //! With the feature `exact-math` they are the platform's own (`f32::exp` and so on), several times slower.
 //!
@@ -53,7 +53,7 @@ functions! {
     tanh vector_tanh;
 }
 
-/// 1 / (1 + e⁻ˣ).
+/// 1 / (1 + e⁻ˣ); 0 where e⁻ˣ is more than a number, below −88.72 in `f32`.
 #[inline(always)]
 #[must_use]
 pub fn sigmoid<E: Float>(x: E) -> E {

@@ -295,24 +295,27 @@ unsafe fn column_sums<V: Vector>(b: &[V::E], y: &mut [V::E]) {
     }
 }
 
-/// Calls `f` with a slice of `len` elements of anything, in registers or on the stack.
-#[inline(always)]
-fn with_scratch<E: Float, R>(len: usize, f: impl FnOnce(&mut [E]) -> R) -> R {
-    #[inline(always)]
-    fn on_stack<E: Float, const N: usize, R>(len: usize, f: impl FnOnce(&mut [E]) -> R) -> R {
-        let mut memory = MaybeUninit::<[E; N]>::uninit();
-        assert!(len <= N);
-        // SAFETY: of plain numbers, of which every part is written before it is read.
-        f(unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), len) })
-    }
-    if len <= 64 {
-        on_stack::<E, 64, R>(len, f)
-    } else if len <= 512 {
-        on_stack::<E, 512, R>(len, f)
-    } else {
-        on_stack::<E, LARGEST, R>(len, f)
-    }
+/// A slice of `len` elements of anything on the stack, or in registers if there are few. Not a function that takes a
+/// closure, which the compiler might not inline.
+macro_rules! with_scratch {
+    ($len:expr, |$name:ident| $body:expr) => {{
+        let len = $len;
+        if len <= FEW {
+            let mut memory = MaybeUninit::<[E; FEW]>::uninit();
+            // SAFETY: of plain numbers, of which every one is written before it is read.
+            let $name = unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<E>(), len) };
+            $body
+        } else {
+            assert!(len <= LARGEST);
+            let mut memory = MaybeUninit::<[E; LARGEST]>::uninit();
+            // SAFETY: as above.
+            let $name = unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<E>(), len) };
+            $body
+        }
+    }};
 }
+
+const FEW: usize = 256;
 
 /// `y = A(x · wᵀ + b)`, as [`super::linear_forward`].
 #[inline(always)]
@@ -328,7 +331,7 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
     if inputs >= 8 && (rows <= 2 || outputs <= 4) {
         E::dots::<S>(Product { a: x, a_row: inputs, a_col: 1, b: w, b_row: inputs, y, init: b, sizes });
     } else {
-        with_scratch(inputs * outputs, |wt| {
+        with_scratch!(inputs * outputs, |wt| {
             E::transpose::<S>(w, wt, (outputs, inputs));
             E::product::<S>(Product { a: x, a_row: inputs, a_col: 1, b: wt, b_row: outputs, y, init: b, sizes });
         });
@@ -362,7 +365,7 @@ pub fn backward<E: Float, S: Simd, A: Activation>(
         E::column_sums::<S>(dy, db);
     }
     if inputs < 8 && outputs >= 8 {
-        with_scratch(inputs * outputs, |dwt| {
+        with_scratch!(inputs * outputs, |dwt| {
             let sizes = (inputs, rows, outputs);
             E::product::<S>(Product {
                 a: x,
@@ -386,13 +389,11 @@ pub fn backward<E: Float, S: Simd, A: Activation>(
     }
 }
 
-/// `y = A(y)`.
+/// `y = A(y)`. Whole vectors in one loop, which the compiler vectorises whatever its body is; the rest as one more.
 #[inline(always)]
 pub fn activate<E: Float, A: Activation>(y: &mut [E]) {
-    let (chunks, rest) = y.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        chunk.iter_mut().for_each(|y| *y = A::forward(*y));
-    }
+    let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);
+    whole.iter_mut().for_each(|y| *y = A::forward(*y));
     if !rest.is_empty() {
         let mut chunk = padded(rest);
         chunk.iter_mut().for_each(|y| *y = A::forward(*y));
@@ -400,13 +401,13 @@ pub fn activate<E: Float, A: Activation>(y: &mut [E]) {
     }
 }
 
-/// `dy = dy · A′(v)`.
+/// `dy = dy · A′(v)`, likewise.
 #[inline(always)]
 pub fn derive<E: Float, A: Activation>(dy: &mut [E], v: &[E]) {
-    let ((chunks, rest), (v_chunks, v_rest)) = (dy.as_chunks_mut::<LANES>(), v.as_chunks::<LANES>());
-    for (chunk, v) in chunks.iter_mut().zip(v_chunks) {
-        chunk.iter_mut().zip(v).for_each(|(dy, v)| *dy *= A::derivative(*v));
-    }
+    let v = &v[..dy.len()];
+    let (whole, rest) = dy.split_at_mut(dy.len() - dy.len() % LANES);
+    let (v_whole, v_rest) = v.split_at(whole.len());
+    whole.iter_mut().zip(v_whole).for_each(|(dy, v)| *dy *= A::derivative(*v));
     if !rest.is_empty() {
         let (mut chunk, v) = (padded(rest), padded(v_rest));
         chunk.iter_mut().zip(v).for_each(|(dy, v)| *dy *= A::derivative(v));
