@@ -111,6 +111,7 @@ fn of<E: Float>(z: &[E], i: usize, c: usize, classes: usize) -> E {
 
 /// [`log_sum_exp`] of up to 16 short rows at once.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 fn log_sum_exp_of_rows<E: Float>(z: &[E], classes: usize) -> ([E; LANES], [E; LANES]) {
     let (mut max, mut sum) = ([E::neg_infinity(); LANES], [E::zero(); LANES]);
     for c in 0..classes {

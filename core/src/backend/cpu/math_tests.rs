@@ -5,8 +5,11 @@ use super::*;
 
 type Pair = (fn(f32) -> f32, fn(f64) -> f64);
 
+/// Name, function, and the errors it may have in each type.
+type Row = (&'static str, Pair, fn(f64) -> f64, f64, f64);
+
 /// The function in `f64` by the standard library, by which the others are measured.
-const FUNCTIONS: [(&str, Pair, fn(f64) -> f64, f64, f64); 6] = [
+const FUNCTIONS: [Row; 6] = [
     ("exp", (exp, exp), f64::exp, 1.1, 1.1),
     ("exp_m1", (exp_m1, exp_m1), f64::exp_m1, 1.6, 1.7),
     ("ln", (ln, ln), f64::ln, 0.9, 1.0),
