@@ -1,6 +1,7 @@
 //! What a small layer computes: sizes that the compiler knows, and no call on the way.
 //!
-//! Everything is inlined into a step that is compiled for one instruction set (see [`super::simd`]).
+//! Everything is inlined into a step that is compiled for one instruction set (see [`super::simd`]). Not in a build
+//! without optimisation, where each inlined piece would take stack and time of its own.
 
 use super::gemm::vector::{Portable, Vector};
 #[cfg(target_arch = "x86_64")]
@@ -49,7 +50,7 @@ macro_rules! small {
         impl Small for $E {
             // In all of these, SAFETY: the slices hold what the sizes say, and code that is compiled for S runs where S is.
 
-            #[inline(always)]
+            #[cfg_attr(not(debug_assertions), inline(always))]
             fn product<S: Simd>(job: Product<'_, $E>) {
                 check(&job, false);
                 // SAFETY: see above.
@@ -69,7 +70,7 @@ macro_rules! small {
                 }
             }
 
-            #[inline(always)]
+            #[cfg_attr(not(debug_assertions), inline(always))]
             fn dots<S: Simd>(job: Product<'_, $E>) {
                 check(&job, true);
                 // SAFETY: see above.
@@ -86,7 +87,7 @@ macro_rules! small {
                 }
             }
 
-            #[inline(always)]
+            #[cfg_attr(not(debug_assertions), inline(always))]
             fn column_sums<S: Simd>(b: &[$E], y: &mut [$E]) {
                 // SAFETY: see above.
                 unsafe {
@@ -102,7 +103,7 @@ macro_rules! small {
                 }
             }
 
-            #[inline(always)]
+            #[cfg_attr(not(debug_assertions), inline(always))]
             fn transpose<S: Simd>(from: &[$E], to: &mut [$E], (rows, cols): (usize, usize)) {
                 assert!(from.len() >= rows * cols && to.len() >= rows * cols, "a matrix to transpose is too short");
                 let mut whole = (0, 0);
@@ -175,7 +176,7 @@ unsafe fn product<V: Vector, const C: usize>(mut job: Product<'_, V::E>) {
     }
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn columns<V: Vector, const C: usize>(job: &mut Product<'_, V::E>, column: usize) {
     let m = job.sizes.0;
     let mut row = 0;
@@ -318,7 +319,7 @@ macro_rules! with_scratch {
 const FEW: usize = 256;
 
 /// `y = A(x · wᵀ + b)`, as [`super::linear_forward`].
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn forward<E: Float, S: Simd, A: Activation>(
     x: &[E],
     w: &[E],
@@ -345,7 +346,7 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
 }
 
 /// The gradients of [`forward`], as [`super::linear_backward`].
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 #[allow(clippy::too_many_arguments)]
 pub fn backward<E: Float, S: Simd, A: Activation>(
     x: &[E],
