@@ -93,6 +93,8 @@ pub trait Float:
     Numeric
     + crate::backend::Gemm
     + crate::backend::cpu::Convolve
+    + crate::backend::cpu::math::Elementary
+    + crate::backend::cpu::small::Small
     + num_traits::Float
     + FloatConst
     + AddAssign

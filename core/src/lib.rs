@@ -61,7 +61,7 @@ pub mod tensor;
 pub mod train;
 
 pub use backend::Device;
-pub use backend::cpu::{num_threads, set_num_threads};
+pub use backend::cpu::{math, num_threads, set_num_threads};
 pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float, Numeric};
 pub use error::{Error, Result};
@@ -74,9 +74,11 @@ pub use tensor::{Tensor, TensorView, TensorViewMut};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::backend::Buffer;
+    pub use crate::backend::cpu::simd::Simd;
     pub use crate::dim::{check_size, limb};
     pub use crate::nn::activation::bits;
     pub use crate::nn::window::window_size;
+    pub use crate::nn::{backward, forward};
     pub use crate::shape::{EndsWith, Flat, Image};
     pub use crate::tensor::{Storage, literal};
 

@@ -199,8 +199,9 @@ impl<'a> Emitter<'a> {
                 #reset_parameters(#p, &mut rng.stream(#index));
             }
         });
-        let forward = self.forward(&between);
-        let backward = self.backward(&between, &slots);
+        let simd = self.fresh.name("S");
+        let forward = self.forward(&between, &simd);
+        let backward = self.backward(&between, &slots, &simd);
         quote! {
             #ends
             type View<'a, #other: ::plywood::Float> = #name<#(#own,)* #other, &'a [#other]>;
@@ -222,22 +223,36 @@ impl<'a> Emitter<'a> {
             }
 
             fn forward_pass<#other: ::plywood::Float>(pass: ::plywood::nn::Forward<'_, #other>) {
-                #forward
+                ::plywood::__private::forward::<Self, #other>(pass);
             }
 
             fn backward_pass<#other: ::plywood::Float>(pass: ::plywood::nn::Backward<'_, #other>) {
+                ::plywood::__private::backward::<Self, #other>(pass);
+            }
+
+            #[inline(always)]
+            fn forward_on<#other: ::plywood::Float, #simd: ::plywood::__private::Simd>(
+                pass: ::plywood::nn::Forward<'_, #other>,
+            ) {
+                #forward
+            }
+
+            #[inline(always)]
+            fn backward_on<#other: ::plywood::Float, #simd: ::plywood::__private::Simd>(
+                pass: ::plywood::nn::Backward<'_, #other>,
+            ) {
                 #backward
             }
         }
     }
 
-    fn forward(&self, between: &[TokenStream]) -> TokenStream {
+    fn forward(&self, between: &[TokenStream], simd: &Ident) -> TokenStream {
         let Emitter { steps, other, .. } = self;
         let cuts = cuts(steps, between, &quote!(split_at_mut));
         let calls = steps.iter().enumerate().map(|(i, step)| {
             let (p, s, x) = (format_ident!("p{i}"), format_ident!("s{i}"), before(i));
             let y = if i + 1 == steps.len() { quote!(y) } else { format_ident!("h{i}").to_token_stream() };
-            let forward = step.function("forward_pass", other);
+            let forward = step.function_on("forward_on", other, simd);
             quote! {
                 #forward(::plywood::nn::Forward { params: #p, x: #x, y: &mut *#y, saved: #s, batch });
             }
@@ -249,7 +264,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn backward(&self, between: &[TokenStream], slots: &[TokenStream; 2]) -> TokenStream {
+    fn backward(&self, between: &[TokenStream], slots: &[TokenStream; 2], simd: &Ident) -> TokenStream {
         let Emitter { steps, other, .. } = self;
         let cuts = cuts(steps, between, &quote!(split_at));
         let gradients = steps.iter().enumerate().map(|(i, step)| {
@@ -273,7 +288,7 @@ impl<'a> Emitter<'a> {
                     quote!(::core::option::Option::Some(#gradient))
                 }
             };
-            let (backward, scratch_size) = (step.function("backward_pass", other), step.get("SCRATCH"));
+            let (backward, scratch_size) = (step.function_on("backward_on", other, simd), step.get("SCRATCH"));
             quote! {
                 #backward(::plywood::nn::Backward {
                     params: #p, x: #x, y: #y, saved: #s,

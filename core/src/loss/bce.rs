@@ -1,8 +1,8 @@
-use super::pointwise::{TargetFor, pointwise, same_side};
+use super::pointwise::{self, Pointwise, TargetFor, same_side};
 use super::{Loss, Result};
+use crate::backend::cpu::math;
 use crate::element::Float;
 use crate::error::Error;
-use crate::nn::{Activation, Sigmoid};
 use crate::shape::Shape;
 use crate::tensor::{Storage, Tensor, TensorView};
 
@@ -47,6 +47,42 @@ fn probabilities<E: Float>(what: &'static str, values: &[E], hint: &'static str)
     }
 }
 
+#[inline(always)]
+fn check<E: Float>(y: &[E], target: &[E]) -> Result<()> {
+    probabilities(
+        "the prediction at index",
+        y,
+        "; BCELoss takes probabilities, so end the network with Sigmoid or use BCEWithLogitsLoss",
+    )?;
+    probabilities("the target at index", target, "; BCELoss takes probabilities as targets")
+}
+
+impl Pointwise for BCELoss {
+    #[inline(always)]
+    fn term<E: Float>(p: E, t: E) -> E {
+        let floor = E::of(-100.0);
+        let (yes, no) = (math::ln(p).max(floor), math::ln_1p(-p).max(floor));
+        (t - E::one()) * no - t * yes
+    }
+
+    #[inline(always)]
+    fn derivative<E: Float>(p: E, t: E) -> E {
+        (p - t) / (p * (E::one() - p)).max(E::of(1e-12))
+    }
+}
+
+impl Pointwise for BCEWithLogitsLoss {
+    #[inline(always)]
+    fn term<E: Float>(z: E, t: E) -> E {
+        (E::one() - t) * z + (-z).max(E::zero()) + math::ln_1p(math::exp(-z.abs()))
+    }
+
+    #[inline(always)]
+    fn derivative<E: Float>(z: E, t: E) -> E {
+        math::sigmoid(z) - t
+    }
+}
+
 impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>, E> for BCELoss {
     type Terms = Y;
 
@@ -62,19 +98,14 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
         dy: Option<&mut [E]>,
         term: impl FnMut(E),
     ) -> Result<()> {
-        probabilities(
-            "the prediction at index",
-            y.as_slice(),
-            "; BCELoss takes probabilities, so end the network with Sigmoid or use BCEWithLogitsLoss",
-        )?;
-        probabilities("the target at index", target.as_slice(), "; BCELoss takes probabilities as targets")?;
-        let floor = E::of(-100.0);
-        let f = |p: E, t: E| {
-            let (yes, no) = (p.ln().max(floor), (-p).ln_1p().max(floor));
-            (t - E::one()) * no - t * yes
-        };
-        let derivative = |p: E, t: E| (p - t) / (p * (E::one() - p)).max(E::of(1e-12));
-        pointwise(y, target, scale, dy, term, f, derivative)
+        check(y.as_slice(), target.as_slice())?;
+        pointwise::terms::<Self, _, _, _, _>(y, target, scale, dy, term)
+    }
+
+    #[inline(always)]
+    fn total(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
+        check(y.as_slice(), target.as_slice())?;
+        pointwise::total::<Self, _, _, _, _>(y, target, scale, dy)
     }
 
     fn correct(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>) -> Option<(usize, usize)> {
@@ -97,8 +128,12 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
         dy: Option<&mut [E]>,
         term: impl FnMut(E),
     ) -> Result<()> {
-        let f = |z: E, t: E| (E::one() - t) * z + (-z).max(E::zero()) + (-z.abs()).exp().ln_1p();
-        pointwise(y, target, scale, dy, term, f, |z, t| Sigmoid::forward(z) - t)
+        pointwise::terms::<Self, _, _, _, _>(y, target, scale, dy, term)
+    }
+
+    #[inline(always)]
+    fn total(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
+        pointwise::total::<Self, _, _, _, _>(y, target, scale, dy)
     }
 
     fn correct(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>) -> Option<(usize, usize)> {

@@ -1,4 +1,6 @@
 use super::{Loss, Result, check_sizes};
+use crate::backend::cpu::math;
+use crate::backend::cpu::small::LANES;
 use crate::dim::{Dim, SameSize};
 use crate::element::{Float, Label};
 use crate::error::Error;
@@ -49,6 +51,7 @@ pub(crate) fn check_labels<N: Dim, L: Label, St: Storage<L>>(
 }
 
 /// The term of each row, and its gradient where there is a place for it.
+#[inline(always)]
 fn rows<E: Float>(
     z: &[E],
     classes: usize,
@@ -57,24 +60,75 @@ fn rows<E: Float>(
     target: impl Fn(usize, usize) -> E,
     mut term: impl FnMut(E),
 ) {
-    for (i, z) in z.chunks_exact(classes.max(1)).enumerate() {
-        let (max, log) = log_sum_exp(z);
-        let (mut loss, mut total) = (E::zero(), E::zero());
-        for (c, z) in z.iter().enumerate() {
-            let t = target(i, c);
-            total += t;
-            // A class of probability 0 costs nothing, even where its logarithm is −∞.
-            if t != E::zero() {
-                loss -= t * (*z - max - log);
+    for (block, z) in z.chunks(LANES * classes.max(1)).enumerate() {
+        let (mut max, mut log) = ([E::zero(); LANES], [E::zero(); LANES]);
+        // ln softmax(z)ᶜ of all rows, and softmax(z)ᶜ: both as far as the rows are short.
+        let mut softmax = [[E::zero(); LANES]; LANES];
+        if classes < LANES {
+            (max, log) = log_sum_exp_of_rows(z, classes);
+            if dy.is_some() {
+                for (c, softmax) in softmax[..classes].iter_mut().enumerate() {
+                    for i in 0..LANES {
+                        softmax[i] = math::exp(of(z, i, c, classes) - max[i] - log[i]);
+                    }
+                }
+            }
+        } else {
+            for (i, z) in z.chunks_exact(classes).enumerate() {
+                (max[i], log[i]) = log_sum_exp(z);
             }
         }
-        term(loss);
-        if let Some(dy) = dy.as_deref_mut() {
-            for (c, (dy, z)) in dy[i * classes..][..classes].iter_mut().zip(z).enumerate() {
-                *dy = scale * ((*z - max - log).exp() * total - target(i, c));
+        for (i, z) in z.chunks_exact(classes.max(1)).enumerate() {
+            let row = block * LANES + i;
+            let (mut loss, mut total) = (E::zero(), E::zero());
+            for (c, z) in z.iter().enumerate() {
+                let t = target(row, c);
+                total += t;
+                // A class of probability 0 costs nothing, even where its logarithm is −∞.
+                loss -= if t == E::zero() { E::zero() } else { t * (*z - max[i] - log[i]) };
+            }
+            term(loss);
+            if let Some(dy) = dy.as_deref_mut() {
+                let dy = &mut dy[row * classes..][..classes];
+                if classes >= LANES {
+                    dy.iter_mut().zip(z).for_each(|(dy, z)| *dy = math::exp(*z - max[i] - log[i]));
+                } else {
+                    dy.iter_mut().zip(&softmax).for_each(|(dy, softmax)| *dy = softmax[i]);
+                }
+                for (c, dy) in dy.iter_mut().enumerate() {
+                    *dy = scale * (*dy * total - target(row, c));
+                }
             }
         }
     }
+}
+
+/// Element (i, c) of up to 16 rows; the first row's where there is no row i.
+#[inline(always)]
+fn of<E: Float>(z: &[E], i: usize, c: usize, classes: usize) -> E {
+    z[if i * classes < z.len() { i } else { 0 } * classes + c]
+}
+
+/// [`log_sum_exp`] of up to 16 short rows at once.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+fn log_sum_exp_of_rows<E: Float>(z: &[E], classes: usize) -> ([E; LANES], [E; LANES]) {
+    let (mut max, mut sum) = ([E::neg_infinity(); LANES], [E::zero(); LANES]);
+    for c in 0..classes {
+        for i in 0..LANES {
+            let z = of(z, i, c, classes);
+            max[i] = if z > max[i] { z } else { max[i] };
+        }
+    }
+    for c in 0..classes {
+        for i in 0..LANES {
+            sum[i] += math::exp(of(z, i, c, classes) - max[i]);
+        }
+    }
+    for sum in &mut sum {
+        *sum = math::ln(*sum);
+    }
+    (max, sum)
 }
 
 impl<B: Dim, N: Dim, C: Dim, E: Float, L: Label, St: Storage<L>> Loss<(B, C), Tensor<(N,), L, St>, E>
@@ -88,6 +142,7 @@ where
         (y.0,)
     }
 
+    #[inline(always)]
     fn terms(
         &self,
         y: TensorView<'_, (B, C), E>,
@@ -122,6 +177,7 @@ where
         (y.0,)
     }
 
+    #[inline(always)]
     fn terms(
         &self,
         y: TensorView<'_, (B, C), E>,

@@ -86,6 +86,16 @@ pub trait Loss<Y: Shape, T, E: Float> {
         term: impl FnMut(E),
     ) -> Result<()>;
 
+    /// The sum of the terms, in f64, so that f32 does not lose the small terms of a large batch; `dy` as in
+    /// [`terms`](Loss::terms).
+    #[doc(hidden)]
+    #[inline(always)]
+    fn total(&self, y: TensorView<'_, Y, E>, target: &T, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
+        let mut sum = 0.0;
+        self.terms(y, target, scale, dy, |term| sum += wide(term))?;
+        Ok(sum)
+    }
+
     /// How many predictions name the right class, and out of how many; `None` for a loss that is not about classes.
     fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {
         let _ = (y, target);
@@ -98,6 +108,7 @@ pub trait Loss<Y: Shape, T, E: Float> {
     ///
     /// # Errors
     /// If sizes known only at run time differ, or a target is none that the loss takes.
+    #[inline(always)]
     fn value_and_gradient(&self, y: TensorView<'_, Y, E>, target: &T, dy: &mut [E]) -> Result<E> {
         reduce(self, y, target, Some(dy))
     }
@@ -141,12 +152,22 @@ impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for &L {
         (*self).terms(y, target, scale, dy, term)
     }
 
+    #[inline(always)]
+    fn total(&self, y: TensorView<'_, Y, E>, target: &T, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
+        (*self).total(y, target, scale, dy)
+    }
+
     fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {
         (*self).correct(y, target)
     }
 }
 
-/// The sum is taken in f64, so that f32 does not lose the small terms of a large batch.
+#[inline(always)]
+fn wide<E: Float>(x: E) -> f64 {
+    x.to_f64().unwrap_or(f64::NAN)
+}
+
+#[inline(always)]
 fn reduce<Y: Shape, T, E: Float, L: Loss<Y, T, E> + ?Sized>(
     loss: &L,
     y: TensorView<'_, Y, E>,
@@ -154,9 +175,7 @@ fn reduce<Y: Shape, T, E: Float, L: Loss<Y, T, E> + ?Sized>(
     dy: Option<&mut [E]>,
 ) -> Result<E> {
     let count = if L::MEAN { loss.terms_shape(y.shape()).numel() as f64 } else { 1.0 };
-    let mut sum = 0.0;
-    loss.terms(y, target, E::of(1.0 / count), dy, |term| sum += term.to_f64().unwrap_or(f64::NAN))?;
-    Ok(E::of(sum / count))
+    Ok(E::of(loss.total(y, target, E::of(1.0 / count), dy)? / count))
 }
 
 /// The sum of a loss's terms instead of their mean: `reduction="sum"`.
@@ -180,6 +199,11 @@ impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for Sum<L> {
         term: impl FnMut(E),
     ) -> Result<()> {
         self.0.terms(y, target, scale, dy, term)
+    }
+
+    #[inline(always)]
+    fn total(&self, y: TensorView<'_, Y, E>, target: &T, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
+        self.0.total(y, target, scale, dy)
     }
 
     fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {

@@ -1,4 +1,4 @@
-use super::pointwise::{TargetFor, pointwise};
+use super::pointwise::{self, Pointwise, TargetFor};
 use super::{Loss, Result};
 use crate::element::Float;
 use crate::shape::Shape;
@@ -31,7 +31,23 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
         dy: Option<&mut [E]>,
         term: impl FnMut(E),
     ) -> Result<()> {
-        let two = E::of(2.0);
-        pointwise(y, target, scale, dy, term, |y, t| (y - t) * (y - t), |y, t| two * (y - t))
+        pointwise::terms::<Self, _, _, _, _>(y, target, scale, dy, term)
+    }
+
+    #[inline(always)]
+    fn total(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
+        pointwise::total::<Self, _, _, _, _>(y, target, scale, dy)
+    }
+}
+
+impl Pointwise for MSELoss {
+    #[inline(always)]
+    fn term<E: Float>(y: E, t: E) -> E {
+        (y - t) * (y - t)
+    }
+
+    #[inline(always)]
+    fn derivative<E: Float>(y: E, t: E) -> E {
+        E::of(2.0) * (y - t)
     }
 }

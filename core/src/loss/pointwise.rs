@@ -1,6 +1,7 @@
 //! What the losses of one element each have in common.
 
-use super::check_sizes;
+use super::{check_sizes, wide};
+use crate::backend::cpu::small::{LANES, padded, pairwise};
 use crate::element::Float;
 use crate::error::Result;
 use crate::shape::{SameShape, Shape};
@@ -17,24 +18,74 @@ pub trait TargetFor<Y: Shape>: Shape {}
 #[diagnostic::do_not_recommend]
 impl<Y: Shape, S: SameShape<Y>> TargetFor<Y> for S {}
 
-/// Writes the terms and the scaled derivatives of a loss whose term and derivative are functions of one prediction and
-/// one target.
-pub(super) fn pointwise<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>>(
+/// A loss whose terms are functions of one prediction and one target.
+pub(super) trait Pointwise {
+    /// The term.
+    fn term<E: Float>(y: E, t: E) -> E;
+
+    /// Its derivative by the prediction.
+    fn derivative<E: Float>(y: E, t: E) -> E;
+}
+
+/// [`Loss::terms`](super::Loss::terms).
+pub(super) fn terms<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>>(
     y: TensorView<'_, Y, E>,
     target: &Tensor<S, E, B>,
     scale: E,
     dy: Option<&mut [E]>,
     mut term: impl FnMut(E),
-    f: impl Fn(E, E) -> E,
-    derivative: impl Fn(E, E) -> E,
 ) -> Result<()> {
     check_sizes("predictions and targets differ in shape", y.sizes().as_ref(), target.sizes().as_ref())?;
     let pairs = || y.iter().copied().zip(target.iter().copied());
-    pairs().for_each(|(y, t)| term(f(y, t)));
+    pairs().for_each(|(y, t)| term(P::term(y, t)));
     if let Some(dy) = dy {
-        dy.iter_mut().zip(pairs()).for_each(|(dy, (y, t))| *dy = scale * derivative(y, t));
+        dy.iter_mut().zip(pairs()).for_each(|(dy, (y, t))| *dy = scale * P::derivative(y, t));
     }
     Ok(())
+}
+
+/// [`Loss::total`](super::Loss::total): sums of every 16th term, and of those.
+#[inline(always)]
+pub(super) fn total<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>>(
+    y: TensorView<'_, Y, E>,
+    target: &Tensor<S, E, B>,
+    scale: E,
+    dy: Option<&mut [E]>,
+) -> Result<f64> {
+    check_sizes("predictions and targets differ in shape", y.sizes().as_ref(), target.sizes().as_ref())?;
+    let numel = y.numel();
+    let (y, t) = (&y.as_slice()[..numel], &target.as_slice()[..numel]);
+    let ((y, y_rest), (t, t_rest)) = (y.as_chunks::<LANES>(), t.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (y, t) in y.iter().zip(t) {
+        for i in 0..LANES {
+            sums[i] += wide(P::term(y[i], t[i]));
+        }
+    }
+    let (y_last, t_last) = (padded(y_rest), padded(t_rest));
+    if !y_rest.is_empty() {
+        let mut last = [0.0; LANES];
+        for i in 0..LANES {
+            last[i] = wide(P::term(y_last[i], t_last[i]));
+        }
+        sums.iter_mut().zip(&last[..y_rest.len()]).for_each(|(sum, last)| *sum += *last);
+    }
+    if let Some(dy) = dy {
+        let (dy, dy_rest) = dy[..numel].as_chunks_mut::<LANES>();
+        for (dy, (y, t)) in dy.iter_mut().zip(y.iter().zip(t)) {
+            for i in 0..LANES {
+                dy[i] = scale * P::derivative(y[i], t[i]);
+            }
+        }
+        if !dy_rest.is_empty() {
+            let mut last = [E::zero(); LANES];
+            for i in 0..LANES {
+                last[i] = scale * P::derivative(y_last[i], t_last[i]);
+            }
+            dy_rest.copy_from_slice(&last[..dy_rest.len()]);
+        }
+    }
+    Ok(pairwise(sums))
 }
 
 /// How many predictions lie on their target's side of a threshold, and out of how many.

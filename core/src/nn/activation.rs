@@ -4,7 +4,8 @@
 //! so it is the bits of an `f64` ([`bits`]). In [`sequential!`](crate::sequential) you write the number.
 
 use super::{Backward, Forward, Layer};
-use crate::backend::cpu;
+use crate::backend::cpu::simd::Simd;
+use crate::backend::cpu::{self, math, small};
 use crate::element::Float;
 use crate::shape::Features;
 use core::marker::PhantomData;
@@ -64,24 +65,51 @@ impl<A: Activation, S: Features> Layer for Activate<A, S> {
 
     fn view<E: Float>(_params: &[E]) {}
 
-    #[inline]
     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
         let x = pass.x;
         cpu::over_pieces(pass.y, |start, y| {
-            y.iter_mut().zip(&x[start..]).for_each(|(y, x)| *y = A::forward(*x));
+            cpu::widest(
+                #[inline(always)]
+                || {
+                    y.copy_from_slice(&x[start..][..y.len()]);
+                    small::activate::<E, A>(y);
+                },
+            );
         });
     }
 
-    #[inline]
     fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         let Some(dx) = pass.dx else { return };
         let v = if A::FROM_OUTPUT { pass.y } else { pass.x };
         let dy = &*pass.dy;
         cpu::over_pieces(dx, |start, dx| {
-            for ((dx, dy), v) in dx.iter_mut().zip(&dy[start..]).zip(&v[start..]) {
-                *dx = *dy * A::derivative(*v);
-            }
+            cpu::widest(
+                #[inline(always)]
+                || {
+                    dx.copy_from_slice(&dy[start..][..dx.len()]);
+                    small::derive::<E, A>(dx, &v[start..]);
+                },
+            );
         });
+    }
+
+    #[inline(always)]
+    fn forward_on<E: Float, T: Simd>(pass: Forward<'_, E>) {
+        if !T::KNOWN {
+            return Self::forward_pass(pass);
+        }
+        pass.y.copy_from_slice(pass.x);
+        small::activate::<E, A>(pass.y);
+    }
+
+    #[inline(always)]
+    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E>) {
+        if !T::KNOWN {
+            return Self::backward_pass(pass);
+        }
+        let Some(dx) = pass.dx else { return };
+        dx.copy_from_slice(pass.dy);
+        small::derive::<E, A>(dx, if A::FROM_OUTPUT { pass.y } else { pass.x });
     }
 }
 
@@ -91,6 +119,7 @@ pub const fn bits(value: f64) -> u64 {
     value.to_bits()
 }
 
+#[inline(always)]
 fn number<E: Float>(bits: u64) -> E {
     E::of(f64::from_bits(bits))
 }
@@ -103,12 +132,12 @@ impl Activation for Pass {
     const KIND: &'static str = "Identity";
     const IDENTITY: bool = true;
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         x
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(_y: E) -> E {
         E::one()
     }
@@ -126,13 +155,13 @@ pub struct ReLU;
 impl Activation for ReLU {
     const KIND: &'static str = "ReLU";
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         // Not `max`: a NaN must stay one.
         if x < E::zero() { E::zero() } else { x }
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(y: E) -> E {
         if y <= E::zero() { E::zero() } else { E::one() }
     }
@@ -154,12 +183,12 @@ impl<const SLOPE: u64> Activation for LeakyReLU<SLOPE> {
     // A negative slope mirrors: then the output no longer tells the sign of the input.
     const FROM_OUTPUT: bool = f64::from_bits(SLOPE) >= 0.0;
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         if x > E::zero() { x } else { number::<E>(SLOPE) * x }
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(v: E) -> E {
         if v > E::zero() { E::one() } else { number(SLOPE) }
     }
@@ -180,19 +209,19 @@ impl<const ALPHA: u64> Activation for ELU<ALPHA> {
     const KIND: &'static str = "ELU";
     const FROM_OUTPUT: bool = f64::from_bits(ALPHA) >= 0.0;
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
-        if x > E::zero() { x } else { number::<E>(ALPHA) * x.exp_m1() }
+        if x > E::zero() { x } else { number::<E>(ALPHA) * math::exp_m1(x) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(v: E) -> E {
         if v > E::zero() {
             E::one()
         } else if Self::FROM_OUTPUT {
             v + number(ALPHA)
         } else {
-            number::<E>(ALPHA) * v.exp()
+            number::<E>(ALPHA) * math::exp(v)
         }
     }
 }
@@ -212,18 +241,19 @@ impl Activation for GELU {
     const KIND: &'static str = "GELU";
     const FROM_OUTPUT: bool = false;
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         x * normal_cdf(x)
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(x: E) -> E {
-        let density = (x * x * E::of(-0.5)).exp() * E::of(0.398_942_280_401_432_7);
+        let density = math::exp(x * x * E::of(-0.5)) * E::of(0.398_942_280_401_432_7);
         normal_cdf(x) + x * density
     }
 }
 
+#[inline(always)]
 fn normal_cdf<E: Float>(x: E) -> E {
     E::of(0.5) * (E::one() + (x * E::FRAC_1_SQRT_2()).erf())
 }
@@ -246,15 +276,15 @@ impl Activation for GELUTanh {
     const KIND: &'static str = "GELU";
     const FROM_OUTPUT: bool = false;
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         let inner = E::of(Self::SCALE) * (x + E::of(Self::CUBIC) * x * x * x);
-        E::of(0.5) * x * (E::one() + inner.tanh())
+        E::of(0.5) * x * (E::one() + math::tanh(inner))
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(x: E) -> E {
-        let tanh = (E::of(Self::SCALE) * (x + E::of(Self::CUBIC) * x * x * x)).tanh();
+        let tanh = math::tanh(E::of(Self::SCALE) * (x + E::of(Self::CUBIC) * x * x * x));
         let inner = E::of(Self::SCALE) * (E::one() + E::of(3.0 * Self::CUBIC) * x * x);
         E::of(0.5) * (E::one() + tanh + x * (E::one() - tanh * tanh) * inner)
     }
@@ -273,12 +303,12 @@ impl Activation for SiLU {
     const KIND: &'static str = "SiLU";
     const FROM_OUTPUT: bool = false;
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         x * Sigmoid::forward(x)
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(x: E) -> E {
         let s = Sigmoid::forward(x);
         s * (E::one() + x * (E::one() - s))
@@ -297,12 +327,12 @@ pub struct Sigmoid;
 impl Activation for Sigmoid {
     const KIND: &'static str = "Sigmoid";
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
-        E::one() / (E::one() + (-x).exp())
+        math::sigmoid(x)
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(y: E) -> E {
         y * (E::one() - y)
     }
@@ -320,12 +350,12 @@ pub struct Tanh;
 impl Activation for Tanh {
     const KIND: &'static str = "Tanh";
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
-        x.tanh()
+        math::tanh(x)
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(y: E) -> E {
         E::one() - y * y
     }
@@ -346,13 +376,13 @@ impl<const BETA: u64, const THRESHOLD: u64> Activation for Softplus<BETA, THRESH
     const KIND: &'static str = "Softplus";
     const FROM_OUTPUT: bool = false;
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         let scaled = x * number::<E>(BETA);
-        if scaled > number(THRESHOLD) { x } else { scaled.exp().ln_1p() / number(BETA) }
+        if scaled > number(THRESHOLD) { x } else { math::ln_1p(math::exp(scaled)) / number(BETA) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(x: E) -> E {
         let scaled = x * number::<E>(BETA);
         if scaled > number(THRESHOLD) { E::one() } else { Sigmoid::forward(scaled) }
@@ -373,7 +403,7 @@ pub struct Hardtanh<const MIN: u64 = { bits(-1.0) }, const MAX: u64 = { bits(1.0
 impl<const MIN: u64, const MAX: u64> Activation for Hardtanh<MIN, MAX> {
     const KIND: &'static str = "Hardtanh";
 
-    #[inline]
+    #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         const { assert!(f64::from_bits(MIN) < f64::from_bits(MAX), "Hardtanh: min_val must be below max_val") }
         if x < number(MIN) {
@@ -385,7 +415,7 @@ impl<const MIN: u64, const MAX: u64> Activation for Hardtanh<MIN, MAX> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn derivative<E: Float>(y: E) -> E {
         if y <= number(MIN) || y >= number(MAX) { E::zero() } else { E::one() }
     }

@@ -1,5 +1,6 @@
 //! What a layer is.
 
+use crate::backend::cpu::simd::Simd;
 use crate::element::Float;
 use crate::generator::Generator;
 use crate::shape::{Features, StaticShape};
@@ -135,6 +136,21 @@ pub trait Layer {
 
     /// Writes `dparams` and, where it is asked for, `dx`.
     fn backward_pass<E: Float>(pass: Backward<'_, E>);
+
+    /// [`forward_pass`](Layer::forward_pass) inside of code that is compiled for the instruction set `S`, and inlined
+    /// into it.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn forward_on<E: Float, S: Simd>(pass: Forward<'_, E>) {
+        Self::forward_pass(pass);
+    }
+
+    /// [`backward_pass`](Layer::backward_pass), likewise.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E>) {
+        Self::backward_pass(pass);
+    }
 }
 
 /// What [`Layer::forward_pass`] works on. Every slice holds the whole batch, sample after sample.
@@ -268,6 +284,20 @@ pub trait Fuse: Layer {
 
     /// The gradients of [`forward_then`](Fuse::forward_then); `y` is the output of `A`.
     fn backward_then<E: Float, A: super::Activation>(pass: Backward<'_, E>);
+
+    /// [`forward_then`](Fuse::forward_then) inside of code that is compiled for the instruction set `S`.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn forward_then_on<E: Float, A: super::Activation, S: Simd>(pass: Forward<'_, E>) {
+        Self::forward_then::<E, A>(pass);
+    }
+
+    /// [`backward_then`](Fuse::backward_then), likewise.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn backward_then_on<E: Float, A: super::Activation, S: Simd>(pass: Backward<'_, E>) {
+        Self::backward_then::<E, A>(pass);
+    }
 }
 
 /// `L` and the activation `A` after it, in one call.
@@ -299,5 +329,15 @@ impl<L: Fuse, A: super::Activation> Layer for Then<L, A> {
     #[inline]
     fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         L::backward_then::<E, A>(pass);
+    }
+
+    #[inline(always)]
+    fn forward_on<E: Float, S: Simd>(pass: Forward<'_, E>) {
+        L::forward_then_on::<E, A, S>(pass);
+    }
+
+    #[inline(always)]
+    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E>) {
+        L::backward_then_on::<E, A, S>(pass);
     }
 }

@@ -1,8 +1,10 @@
 //! `Linear`: y = x · Wᵀ + b.
 
 use super::activation::{Activation, Pass};
-use super::{Backward, Forward, Fuse, Layer, TensorInfo, init};
-use crate::backend::cpu;
+use super::on::{OnBackward, OnForward};
+use super::{Backward, Forward, Fuse, Layer, TensorInfo, Then, init};
+use crate::backend::cpu::simd::{Simd, Unknown, dispatch};
+use crate::backend::cpu::{self, small};
 use crate::dim::StaticDim;
 use crate::element::Float;
 use crate::generator::Generator;
@@ -88,6 +90,25 @@ where
     fn backward_pass<E: Float>(pass: Backward<'_, E>) {
         Self::backward_then::<E, Pass>(pass);
     }
+
+    #[inline(always)]
+    fn forward_on<E: Float, S: Simd>(pass: Forward<'_, E>) {
+        Self::forward_then_on::<E, Pass, S>(pass);
+    }
+
+    #[inline(always)]
+    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E>) {
+        Self::backward_then_on::<E, Pass, S>(pass);
+    }
+}
+
+impl<I: StaticDim, O: StaticDim, const BIAS: bool, Lead: Features> Linear<I, O, BIAS, Lead> {
+    /// Whether the code is made for these sizes, instead of taking them at run time.
+    const SMALL: bool = I::SIZE * O::SIZE <= small::LARGEST;
+
+    fn sizes(batch: usize) -> (usize, usize, usize) {
+        (batch * Lead::NUMEL, I::SIZE, O::SIZE)
+    }
 }
 
 impl<I: StaticDim, O: StaticDim, const BIAS: bool, Lead: Features> Fuse for Linear<I, O, BIAS, Lead>
@@ -96,16 +117,46 @@ where
     Lead::Push<O>: Features,
 {
     fn forward_then<E: Float, A: Activation>(pass: Forward<'_, E>) {
-        let (w, b) = pass.params.split_at(O::SIZE * I::SIZE);
-        let sizes = (pass.batch * Lead::NUMEL, I::SIZE, O::SIZE);
-        cpu::linear_forward::<E, A>(pass.x, w, BIAS.then_some(b), pass.y, pass.saved, sizes);
+        if Self::SMALL {
+            dispatch::<Unknown, _>(OnForward::<Then<Self, A>, E>::new(pass));
+        } else {
+            let (w, b) = pass.params.split_at(O::SIZE * I::SIZE);
+            cpu::linear_forward::<E, A>(pass.x, w, BIAS.then_some(b), pass.y, pass.saved, Self::sizes(pass.batch));
+        }
     }
 
     fn backward_then<E: Float, A: Activation>(pass: Backward<'_, E>) {
-        let w = &pass.params[..O::SIZE * I::SIZE];
-        let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
-        let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
-        let sizes = (pass.batch * Lead::NUMEL, I::SIZE, O::SIZE);
-        cpu::linear_backward::<E, A>(pass.x, w, v, pass.dy, pass.dx, dw, BIAS.then_some(db), sizes);
+        if Self::SMALL {
+            dispatch::<Unknown, _>(OnBackward::<Then<Self, A>, E>::new(pass));
+        } else {
+            let w = &pass.params[..O::SIZE * I::SIZE];
+            let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
+            let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
+            let (db, sizes) = (BIAS.then_some(db), Self::sizes(pass.batch));
+            cpu::linear_backward::<E, A>(pass.x, w, v, pass.dy, pass.dx, dw, db, sizes);
+        }
+    }
+
+    #[inline(always)]
+    fn forward_then_on<E: Float, A: Activation, S: Simd>(pass: Forward<'_, E>) {
+        if Self::SMALL && S::KNOWN {
+            let (w, b) = pass.params.split_at(O::SIZE * I::SIZE);
+            small::forward::<E, S, A>(pass.x, w, BIAS.then_some(b), pass.y, pass.saved, Self::sizes(pass.batch));
+        } else {
+            Self::forward_then::<E, A>(pass);
+        }
+    }
+
+    #[inline(always)]
+    fn backward_then_on<E: Float, A: Activation, S: Simd>(pass: Backward<'_, E>) {
+        if Self::SMALL && S::KNOWN {
+            let w = &pass.params[..O::SIZE * I::SIZE];
+            let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
+            let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
+            let (db, sizes) = (BIAS.then_some(db), Self::sizes(pass.batch));
+            small::backward::<E, S, A>(pass.x, w, v, pass.dy, pass.dx, dw, db, sizes);
+        } else {
+            Self::backward_then::<E, A>(pass);
+        }
     }
 }

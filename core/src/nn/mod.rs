@@ -7,6 +7,7 @@ mod layer;
 mod linear;
 mod max_pool;
 mod model;
+mod on;
 mod reshape;
 mod softmax;
 mod summary;
@@ -22,6 +23,8 @@ pub use linear::{Linear, LinearView};
 pub use max_pool::MaxPool2d;
 pub(crate) use model::Wanted;
 pub use model::{At, Gradients, Model, Uninit};
+#[doc(hidden)]
+pub use on::{backward, forward};
 pub use reshape::{Flatten, Identity};
 pub use softmax::{LogSoftmax, Softmax};
 pub(crate) use softmax::{log_softmax, log_sum_exp, softmax};

@@ -1,7 +1,8 @@
 //! What a network declared in `sequential!` can do.
 
+use super::on::{self, OnBatch, OnStep};
 use super::workspace::Parts;
-use super::{Backward, Forward, Layer, StateTensor, Summary, Workspace, summary};
+use super::{Forward, Layer, StateTensor, Summary, Workspace, summary};
 use crate::autograd::ModelVariable;
 use crate::backend::{Buffer, Device};
 use crate::dim::Dyn;
@@ -131,13 +132,9 @@ pub trait Model: Layer + Sized {
         let mut y = Tensor::zeros_of(x.shape().of::<Self::Output>());
         let batch = x.shape().batch();
         let mut saved = Buffer::zeros(batch * Self::SAVED);
-        <Self as Layer>::forward_pass(Forward {
-            params: self.parameters(),
-            x: x.as_slice(),
-            y: y.as_mut_slice(),
-            saved: saved.as_mut_slice(),
-            batch,
-        });
+        let (y_slice, saved) = (y.as_mut_slice(), saved.as_mut_slice());
+        let pass = Forward { params: self.parameters(), x: x.as_slice(), y: y_slice, saved, batch };
+        on::run::<Self, _>(OnBatch { pass, shape: x.shape(), model: PhantomData::<Self> });
         y
     }
 
@@ -153,7 +150,8 @@ pub trait Model: Layer + Sized {
     {
         let batch = x.shape().batch();
         let Parts { saved, y, .. } = workspace.parts(batch);
-        <Self as Layer>::forward_pass(Forward { params: self.parameters(), x: x.as_slice(), y, saved, batch });
+        let pass = Forward { params: self.parameters(), x: x.as_slice(), y: &mut *y, saved, batch };
+        on::run::<Self, _>(OnBatch { pass, shape: x.shape(), model: PhantomData::<Self> });
         TensorView::of_slice(x.shape().of::<Self::Output>(), y)
     }
 
@@ -194,25 +192,10 @@ pub trait Model: Layer + Sized {
         B: Storage<Self::Elem>,
         L: Loss<X::Of<Self::Output>, T, Self::Elem>,
     {
-        let batch = x.shape().batch();
+        let parts = workspace.parts(x.shape().batch());
         let params = self.parameters();
-        let Parts { saved, y, dy, scratch, gradients } = workspace.parts(batch);
-        <Self as Layer>::forward_pass(Forward { params, x: x.as_slice(), y, saved, batch });
-        let output = TensorView::of_slice(x.shape().of::<Self::Output>(), y);
-        let value = loss.value_and_gradient(output, target, dy)?;
-        let dparams = gradients.parameters_mut();
-        <Self as Layer>::backward_pass(Backward {
-            params,
-            x: x.as_slice(),
-            y,
-            saved,
-            dy,
-            dx: None,
-            dparams,
-            scratch,
-            batch,
-        });
-        Ok((value, gradients))
+        let value = on::run::<Self, _>(OnStep { params, x: x.as_slice(), shape: x.shape(), target, loss, parts })?;
+        Ok((value, &workspace.gradients))
     }
 
     /// Where the parameters are, and where the network computes.

@@ -1,6 +1,10 @@
 //! `Softmax` and `LogSoftmax` over the last dimension.
 
+use super::on::{OnBackward, OnForward};
 use super::{Backward, Forward, Layer};
+use crate::backend::cpu::math;
+use crate::backend::cpu::simd::{Simd, Unknown, dispatch};
+use crate::backend::cpu::small::{LANES, padded, pairwise};
 use crate::dim::StaticDim;
 use crate::element::Float;
 use crate::shape::EndsWith;
@@ -30,26 +34,49 @@ pub struct Softmax<S>(PhantomData<S>);
 #[derive(Debug)]
 pub struct LogSoftmax<S>(PhantomData<S>);
 
+/// max x of one row.
+#[inline(always)]
+fn maximum<E: Float>(x: &[E]) -> E {
+    x.iter().fold(E::neg_infinity(), |max, x| if *x > max { *x } else { max })
+}
+
+/// Σ e^(x − max) of one row: sums of every 16th element, and of those.
+#[inline(always)]
+fn sum_exp<E: Float>(x: &[E], max: E) -> E {
+    let mut sums = [E::zero(); LANES];
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += math::exp(*x - max));
+    }
+    if !rest.is_empty() {
+        let mut exps = padded(rest);
+        exps.iter_mut().for_each(|x| *x = math::exp(*x - max));
+        sums.iter_mut().zip(&exps[..rest.len()]).for_each(|(sum, exp)| *sum += *exp);
+    }
+    pairwise(sums)
+}
+
 /// max x and ln Σ e^(x − max x) of one row: x − ln Σ eˣ is x − max − log, in this order, as next to a large maximum the
 /// logarithm would lose its digits.
+#[inline(always)]
 pub(crate) fn log_sum_exp<E: Float>(x: &[E]) -> (E, E) {
-    let max = x.iter().copied().fold(E::neg_infinity(), E::max);
-    let sum: E = x.iter().map(|x| (*x - max).exp()).sum();
-    (max, sum.ln())
+    let max = maximum(x);
+    (max, math::ln(sum_exp(x, max)))
 }
 
 /// Writes x − ln Σ eˣ of one row.
+#[inline(always)]
 pub(crate) fn log_softmax<E: Float>(x: &[E], y: &mut [E]) {
     let (max, log) = log_sum_exp(x);
     y.iter_mut().zip(x).for_each(|(y, x)| *y = *x - max - log);
 }
 
 /// Writes eˣ / Σ eˣ of one row.
+#[inline(always)]
 pub(crate) fn softmax<E: Float>(x: &[E], y: &mut [E]) {
-    let max = x.iter().copied().fold(E::neg_infinity(), E::max);
-    y.iter_mut().zip(x).for_each(|(y, x)| *y = (*x - max).exp());
-    let sum: E = y.iter().copied().sum();
-    y.iter_mut().for_each(|y| *y /= sum);
+    let max = maximum(x);
+    let sum = sum_exp(x, max);
+    y.iter_mut().zip(x).for_each(|(y, x)| *y = math::exp(*x - max) / sum);
 }
 
 impl<S: EndsWith> Layer for Softmax<S> {
@@ -61,12 +88,28 @@ impl<S: EndsWith> Layer for Softmax<S> {
     fn view<E: Float>(_params: &[E]) {}
 
     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
+        dispatch::<Unknown, _>(OnForward::<Self, E>::new(pass));
+    }
+
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
+        dispatch::<Unknown, _>(OnBackward::<Self, E>::new(pass));
+    }
+
+    #[inline(always)]
+    fn forward_on<E: Float, T: Simd>(pass: Forward<'_, E>) {
+        if !T::KNOWN {
+            return Self::forward_pass(pass);
+        }
         for (x, y) in pass.x.chunks_exact(S::Last::SIZE.max(1)).zip(pass.y.chunks_exact_mut(S::Last::SIZE.max(1))) {
             softmax(x, y);
         }
     }
 
-    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
+    #[inline(always)]
+    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E>) {
+        if !T::KNOWN {
+            return Self::backward_pass(pass);
+        }
         let Some(dx) = pass.dx else { return };
         let rows = pass.y.chunks_exact(S::Last::SIZE.max(1)).zip(pass.dy.chunks_exact(S::Last::SIZE.max(1)));
         for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE.max(1)).zip(rows) {
@@ -85,17 +128,33 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
     fn view<E: Float>(_params: &[E]) {}
 
     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
+        dispatch::<Unknown, _>(OnForward::<Self, E>::new(pass));
+    }
+
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
+        dispatch::<Unknown, _>(OnBackward::<Self, E>::new(pass));
+    }
+
+    #[inline(always)]
+    fn forward_on<E: Float, T: Simd>(pass: Forward<'_, E>) {
+        if !T::KNOWN {
+            return Self::forward_pass(pass);
+        }
         for (x, y) in pass.x.chunks_exact(S::Last::SIZE.max(1)).zip(pass.y.chunks_exact_mut(S::Last::SIZE.max(1))) {
             log_softmax(x, y);
         }
     }
 
-    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
+    #[inline(always)]
+    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E>) {
+        if !T::KNOWN {
+            return Self::backward_pass(pass);
+        }
         let Some(dx) = pass.dx else { return };
         let rows = pass.y.chunks_exact(S::Last::SIZE.max(1)).zip(pass.dy.chunks_exact(S::Last::SIZE.max(1)));
         for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE.max(1)).zip(rows) {
             let sum: E = dy.iter().copied().sum();
-            dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx = *dy - y.exp() * sum);
+            dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx = *dy - math::exp(*y) * sum);
         }
     }
 }

@@ -62,6 +62,12 @@ impl Step {
         quote_spanned!(self.span=> #function::<#elem>)
     }
 
+    /// `<Type as Layer>::function::<Elem, Simd>`, likewise.
+    pub(super) fn function_on(&self, function: &str, elem: &Ident, simd: &Ident) -> TokenStream {
+        let function = self.get(function);
+        quote_spanned!(self.span=> #function::<#elem, #simd>)
+    }
+
     /// `<Type as Layer>::View<'lifetime, Elem>`, likewise.
     pub(super) fn view(&self, lifetime: &str, elem: &Ident) -> TokenStream {
         let (view, lifetime) = (self.get("View"), syn::Lifetime::new(lifetime, self.span));

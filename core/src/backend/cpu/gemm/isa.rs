@@ -52,7 +52,7 @@ impl Isa {
 ///
 /// For what it compiles, `f` must be inlined into it.
 #[inline]
-pub(in crate::backend::cpu) fn widest<T>(f: impl FnOnce() -> T) -> T {
+pub(crate) fn widest<T>(f: impl FnOnce() -> T) -> T {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f,avx2,fma")]

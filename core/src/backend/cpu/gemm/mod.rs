@@ -28,7 +28,8 @@ mod vector;
 mod x86;
 
 use super::pool;
-pub(super) use isa::{Isa, transpose, widest};
+pub(crate) use isa::widest;
+pub(super) use isa::{Isa, transpose};
 pub(super) use vector::{Portable, Vector};
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};

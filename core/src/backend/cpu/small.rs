@@ -1,0 +1,436 @@
+//! What a small layer computes: sizes that the compiler knows, and no call on the way.
+//!
+//! Everything is inlined into a step that is compiled for one instruction set (see [`super::simd`]). Not in a build
+//! without optimisation, where each inlined piece would take stack and time of its own.
+
+#[cfg(target_arch = "x86_64")]
+use super::gemm::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
+use super::gemm::{Portable, Vector};
+use super::simd::Simd;
+use crate::element::Float;
+use crate::nn::Activation;
+use core::mem::MaybeUninit;
+
+/// The weights of the largest layer that counts as small.
+pub const LARGEST: usize = 64 * 64;
+
+/// The elements that [`activate`] and the losses take at once: enough for a vector of any instruction set.
+pub const LANES: usize = 16;
+
+/// The operands of `y[m, n] = init + a[m, k] · b[k, n]`.
+struct Product<'a, E> {
+    /// Element (i, p) is `a[i · a_row + p · a_col]`.
+    a: &'a [E],
+    a_row: usize,
+    a_col: usize,
+    /// Row-major, its rows `b_row` apart.
+    b: &'a [E],
+    b_row: usize,
+    /// Row-major, for the `m · n` elements that are written.
+    y: &'a mut [E],
+    /// What each row of y begins with, if not with zeros.
+    init: Option<&'a [E]>,
+    sizes: (usize, usize, usize),
+}
+
+/// Element types with small products.
+#[doc(hidden)]
+#[allow(private_interfaces)]
+pub trait Small: Sized {
+    fn product<S: Simd>(job: Product<'_, Self>);
+    fn dots<S: Simd>(job: Product<'_, Self>);
+    fn column_sums<S: Simd>(b: &[Self], y: &mut [Self]);
+    /// `to[cols, rows] = from[rows, cols]ᵀ`.
+    fn transpose<S: Simd>(from: &[Self], to: &mut [Self], sizes: (usize, usize));
+}
+
+macro_rules! small {
+    ($E:ident, Portable<$lanes:literal>, $V256:ident<$half:literal>, $V512:ident, $transpose:ident) => {
+        #[allow(private_interfaces)]
+        impl Small for $E {
+            // In all of these, SAFETY: the slices hold what the sizes say, and code that is compiled for S runs where S is.
+
+            #[cfg_attr(not(debug_assertions), inline(always))]
+            fn product<S: Simd>(job: Product<'_, $E>) {
+                check(&job, false);
+                // SAFETY: see above.
+                unsafe {
+                    #[cfg(target_arch = "x86_64")]
+                    if S::AVX512 {
+                        if job.sizes.2 > $half {
+                            return product::<$V512, 4>(job);
+                        }
+                        return product::<$V256, 4>(job);
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    if S::AVX2 {
+                        return product::<$V256, 2>(job);
+                    }
+                    product::<Portable<$E, $lanes>, 2>(job);
+                }
+            }
+
+            #[cfg_attr(not(debug_assertions), inline(always))]
+            fn dots<S: Simd>(job: Product<'_, $E>) {
+                check(&job, true);
+                // SAFETY: see above.
+                unsafe {
+                    #[cfg(target_arch = "x86_64")]
+                    if S::AVX512 && job.sizes.1 > $half {
+                        return dots::<$V512>(job);
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    if S::AVX2 {
+                        return dots::<$V256>(job);
+                    }
+                    dots::<Portable<$E, $lanes>>(job);
+                }
+            }
+
+            #[cfg_attr(not(debug_assertions), inline(always))]
+            fn column_sums<S: Simd>(b: &[$E], y: &mut [$E]) {
+                // SAFETY: see above.
+                unsafe {
+                    #[cfg(target_arch = "x86_64")]
+                    if S::AVX512 && y.len() > $half {
+                        return column_sums::<$V512>(b, y);
+                    }
+                    #[cfg(target_arch = "x86_64")]
+                    if S::AVX2 {
+                        return column_sums::<$V256>(b, y);
+                    }
+                    column_sums::<Portable<$E, $lanes>>(b, y);
+                }
+            }
+
+            #[cfg_attr(not(debug_assertions), inline(always))]
+            fn transpose<S: Simd>(from: &[$E], to: &mut [$E], (rows, cols): (usize, usize)) {
+                assert!(from.len() >= rows * cols && to.len() >= rows * cols, "a matrix to transpose is too short");
+                let mut whole = (0, 0);
+                #[cfg(target_arch = "x86_64")]
+                if S::AVX2 && rows >= $half && cols >= $half {
+                    whole = (rows - rows % $half, cols - cols % $half);
+                    for i in (0..whole.0).step_by($half) {
+                        for j in (0..whole.1).step_by($half) {
+                            // SAFETY: the block at (i, j) is inside of the matrix.
+                            unsafe {
+                                let from = from.as_ptr().add(i * cols + j);
+                                $transpose(from, cols, to.as_mut_ptr().add(j * rows + i), rows);
+                            }
+                        }
+                    }
+                }
+                for j in 0..cols {
+                    for i in if j < whole.1 { whole.0 } else { 0 }..rows {
+                        to[j * rows + i] = from[i * cols + j];
+                    }
+                }
+            }
+        }
+    };
+}
+
+small!(f32, Portable<4>, F32x8<8>, F32x16, transpose_ps);
+small!(f64, Portable<2>, F64x4<4>, F64x8, transpose_pd);
+
+#[inline(always)]
+fn check<E>(job: &Product<'_, E>, transposed: bool) {
+    let (m, k, n) = job.sizes;
+    let (b_rows, b_cols) = if transposed { (n, k) } else { (k, n) };
+    let empty = m == 0 || k == 0 || n == 0;
+    assert!(
+        job.y.len() >= m * n
+            && job.init.is_none_or(|init| init.len() >= n)
+            && (empty || (m - 1) * job.a_row + (k - 1) * job.a_col < job.a.len())
+            && (empty || (b_rows - 1) * job.b_row + b_cols - 1 < job.b.len()),
+        "operands of a small layer are too short"
+    );
+}
+
+/// In tiles of 4 rows and up to C vectors, then of single rows.
+///
+/// # Safety
+///
+/// As of the others below: the machine has V's instructions, and [`check`] has found the operands long enough.
+#[inline(always)]
+unsafe fn product<V: Vector, const C: usize>(mut job: Product<'_, V::E>) {
+    let n = job.sizes.2;
+    let mut column = 0;
+    // SAFETY: the columns from `column` on are more than what the vectors but the last take.
+    unsafe {
+        while C > 2 && n - column > 2 * V::LANES {
+            if n - column > 3 * V::LANES {
+                columns::<V, 4>(&mut job, column);
+            } else {
+                columns::<V, 3>(&mut job, column);
+            }
+            column = n.min(column + 4 * V::LANES);
+        }
+        while n - column > V::LANES {
+            columns::<V, 2>(&mut job, column);
+            column = n.min(column + 2 * V::LANES);
+        }
+        if n > column {
+            columns::<V, 1>(&mut job, column);
+        }
+    }
+}
+
+#[cfg_attr(not(debug_assertions), inline(always))]
+unsafe fn columns<V: Vector, const C: usize>(job: &mut Product<'_, V::E>, column: usize) {
+    let m = job.sizes.0;
+    let mut row = 0;
+    // SAFETY: there are as many rows from `row` on.
+    unsafe {
+        while row + 4 <= m {
+            tile::<V, 4, C>(job, row, column);
+            row += 4;
+        }
+        while row < m {
+            tile::<V, 1, C>(job, row, column);
+            row += 1;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &mut Product<'_, V::E>, row: usize, column: usize) {
+    let (_, k, n) = job.sizes;
+    let last = V::LANES.min(n - column - (C - 1) * V::LANES);
+    // SAFETY: R rows from `row` on, C - 1 vectors and `last` elements from `column` on are inside of y, and the products
+    // that lead to them inside of a and b.
+    unsafe {
+        let load = |from: *const V::E, c: usize| {
+            let from = from.add(column + c * V::LANES);
+            if c + 1 < C || last == V::LANES { V::load(from) } else { V::load_first(from, last) }
+        };
+        let mut sums = [[V::zero(); C]; R];
+        if let Some(init) = job.init {
+            for c in 0..C {
+                let init = load(init.as_ptr(), c);
+                sums.iter_mut().for_each(|sums| sums[c] = init);
+            }
+        }
+        let (a, b) = (job.a.as_ptr().add(row * job.a_row), job.b.as_ptr());
+        for p in 0..k {
+            let mut vectors = [V::zero(); C];
+            for (c, vector) in vectors.iter_mut().enumerate() {
+                *vector = load(b.add(p * job.b_row), c);
+            }
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let factor = V::splat(*a.add(i * job.a_row + p * job.a_col));
+                for (sum, vector) in sums.iter_mut().zip(vectors) {
+                    *sum = factor.mul_add(vector, *sum);
+                }
+            }
+        }
+        let y = job.y.as_mut_ptr().add(row * n + column);
+        for (i, sums) in sums.iter().enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                let y = y.add(i * n + c * V::LANES);
+                if c + 1 < C || last == V::LANES { sum.store(y) } else { sum.store_first(y, last) }
+            }
+        }
+    }
+}
+
+/// `y[m, n] = init + a[m, k] · b[n, k]ᵀ`: each number a sum along both operands' rows.
+#[inline(always)]
+unsafe fn dots<V: Vector>(job: Product<'_, V::E>)
+where
+    V::E: Float,
+{
+    let (m, k, n) = job.sizes;
+    for i in 0..m {
+        for j in 0..n {
+            // SAFETY: row i of a and row j of b have k elements, and y has element (i, j).
+            unsafe {
+                let (a, b) = (job.a.as_ptr().add(i * job.a_row), job.b.as_ptr().add(j * job.b_row));
+                let mut sum = V::zero();
+                let mut p = 0;
+                while p + V::LANES <= k {
+                    sum = V::load(a.add(p)).mul_add(V::load(b.add(p)), sum);
+                    p += V::LANES;
+                }
+                if p < k {
+                    sum = V::load_first(a.add(p), k - p).mul_add(V::load_first(b.add(p), k - p), sum);
+                }
+                let sum = sum.sum();
+                job.y[i * n + j] = job.init.map_or(sum, |init| init[j] + sum);
+            }
+        }
+    }
+}
+
+/// The sums of the columns of `b[k, n]`, four rows under way at once.
+#[inline(always)]
+unsafe fn column_sums<V: Vector>(b: &[V::E], y: &mut [V::E]) {
+    let n = y.len();
+    let k = b.len() / n.max(1);
+    let mut column = 0;
+    while column < n {
+        let last = V::LANES.min(n - column);
+        // SAFETY: every row has `last` elements from `column` on.
+        unsafe {
+            let load = |row: usize| {
+                let from = b.as_ptr().add(row * n + column);
+                if last == V::LANES { V::load(from) } else { V::load_first(from, last) }
+            };
+            let mut sums = [V::zero(); 4];
+            let mut row = 0;
+            while row + 4 <= k {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(load(row + i));
+                }
+                row += 4;
+            }
+            while row < k {
+                sums[0] = sums[0].add(load(row));
+                row += 1;
+            }
+            let sum = sums[0].add(sums[1]).add(sums[2].add(sums[3]));
+            let y = y.as_mut_ptr().add(column);
+            if last == V::LANES { sum.store(y) } else { sum.store_first(y, last) }
+        }
+        column += last;
+    }
+}
+
+/// A slice of `len` elements of anything on the stack, or in registers if there are few. Not a function that takes a
+/// closure, which the compiler might not inline.
+macro_rules! with_scratch {
+    ($len:expr, |$name:ident| $body:expr) => {{
+        let len = $len;
+        if len <= FEW {
+            let mut memory = MaybeUninit::<[E; FEW]>::uninit();
+            // SAFETY: of plain numbers, of which every one is written before it is read.
+            let $name = unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<E>(), len) };
+            $body
+        } else {
+            assert!(len <= LARGEST);
+            let mut memory = MaybeUninit::<[E; LARGEST]>::uninit();
+            // SAFETY: as above.
+            let $name = unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<E>(), len) };
+            $body
+        }
+    }};
+}
+
+const FEW: usize = 256;
+
+/// `y = A(x · wᵀ + b)`, as [`super::linear_forward`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub fn forward<E: Float, S: Simd, A: Activation>(
+    x: &[E],
+    w: &[E],
+    b: Option<&[E]>,
+    y: &mut [E],
+    pre: &mut [E],
+    (rows, inputs, outputs): (usize, usize, usize),
+) {
+    let sizes = (rows, inputs, outputs);
+    if inputs >= 8 && (rows <= 2 || outputs <= 4) {
+        E::dots::<S>(Product { a: x, a_row: inputs, a_col: 1, b: w, b_row: inputs, y, init: b, sizes });
+    } else {
+        with_scratch!(inputs * outputs, |wt| {
+            E::transpose::<S>(w, wt, (outputs, inputs));
+            E::product::<S>(Product { a: x, a_row: inputs, a_col: 1, b: wt, b_row: outputs, y, init: b, sizes });
+        });
+    }
+    if !A::FROM_OUTPUT {
+        pre.copy_from_slice(y);
+    }
+    if !A::IDENTITY {
+        activate::<E, A>(y);
+    }
+}
+
+/// The gradients of [`forward`], as [`super::linear_backward`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+#[allow(clippy::too_many_arguments)]
+pub fn backward<E: Float, S: Simd, A: Activation>(
+    x: &[E],
+    w: &[E],
+    v: &[E],
+    dy: &mut [E],
+    dx: Option<&mut [E]>,
+    dw: &mut [E],
+    db: Option<&mut [E]>,
+    (rows, inputs, outputs): (usize, usize, usize),
+) {
+    if !A::IDENTITY {
+        derive::<E, A>(dy, v);
+    }
+    let dy = &*dy;
+    if let Some(db) = db {
+        E::column_sums::<S>(dy, db);
+    }
+    if inputs < 8 && outputs >= 8 {
+        with_scratch!(inputs * outputs, |dwt| {
+            let sizes = (inputs, rows, outputs);
+            E::product::<S>(Product {
+                a: x,
+                a_row: 1,
+                a_col: inputs,
+                b: dy,
+                b_row: outputs,
+                y: dwt,
+                init: None,
+                sizes,
+            });
+            E::transpose::<S>(dwt, dw, (inputs, outputs));
+        });
+    } else {
+        let sizes = (outputs, rows, inputs);
+        E::product::<S>(Product { a: dy, a_row: 1, a_col: outputs, b: x, b_row: inputs, y: dw, init: None, sizes });
+    }
+    if let Some(dx) = dx {
+        let sizes = (rows, outputs, inputs);
+        E::product::<S>(Product { a: dy, a_row: outputs, a_col: 1, b: w, b_row: inputs, y: dx, init: None, sizes });
+    }
+}
+
+/// `y = A(y)`. Whole vectors in one loop, which the compiler vectorises whatever its body is; the rest as one more.
+#[inline(always)]
+pub fn activate<E: Float, A: Activation>(y: &mut [E]) {
+    let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);
+    whole.iter_mut().for_each(|y| *y = A::forward(*y));
+    if !rest.is_empty() {
+        let mut chunk = padded(rest);
+        chunk.iter_mut().for_each(|y| *y = A::forward(*y));
+        rest.copy_from_slice(&chunk[..rest.len()]);
+    }
+}
+
+/// `dy = dy · A′(v)`, likewise.
+#[inline(always)]
+pub fn derive<E: Float, A: Activation>(dy: &mut [E], v: &[E]) {
+    let v = &v[..dy.len()];
+    let (whole, rest) = dy.split_at_mut(dy.len() - dy.len() % LANES);
+    let (v_whole, v_rest) = v.split_at(whole.len());
+    whole.iter_mut().zip(v_whole).for_each(|(dy, v)| *dy *= A::derivative(*v));
+    if !rest.is_empty() {
+        let (mut chunk, v) = (padded(rest), padded(v_rest));
+        chunk.iter_mut().zip(v).for_each(|(dy, v)| *dy *= A::derivative(v));
+        rest.copy_from_slice(&chunk[..rest.len()]);
+    }
+}
+
+/// A few elements and then zeros.
+#[inline(always)]
+pub fn padded<E: Float>(rest: &[E]) -> [E; LANES] {
+    let mut chunk = [E::zero(); LANES];
+    chunk[..rest.len()].copy_from_slice(rest);
+    chunk
+}
+
+/// The sum of the lanes: of their halves, and so on.
+#[inline(always)]
+pub fn pairwise<E: Copy + core::ops::Add<Output = E>>(mut lanes: [E; LANES]) -> E {
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            lanes[i] = lanes[i] + lanes[i + half];
+        }
+    }
+    lanes[0]
+}

@@ -1,0 +1,211 @@
+//! A layer's passes as operations that are compiled for every instruction set.
+
+use super::model::Wanted;
+use super::workspace::Parts;
+use super::{Backward, Forward, Layer, Model};
+use crate::backend::cpu::simd::{Op, Simd, Unknown, dispatch};
+use crate::element::Float;
+use crate::error::Result;
+use crate::loss::Loss;
+use crate::shape::{InputOf, StaticShape};
+use crate::tensor::TensorView;
+use core::marker::PhantomData;
+
+/// [`Layer::forward_on`].
+pub(super) struct OnForward<'a, L, E> {
+    pass: Forward<'a, E>,
+    layer: PhantomData<L>,
+}
+
+impl<'a, L, E> OnForward<'a, L, E> {
+    pub(super) fn new(pass: Forward<'a, E>) -> Self {
+        OnForward { pass, layer: PhantomData }
+    }
+}
+
+impl<L: Layer, E: Float> Op for OnForward<'_, L, E> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        L::forward_on::<E, S>(self.pass);
+    }
+}
+
+/// [`Layer::backward_on`].
+pub(super) struct OnBackward<'a, L, E> {
+    pass: Backward<'a, E>,
+    layer: PhantomData<L>,
+}
+
+impl<'a, L, E> OnBackward<'a, L, E> {
+    pub(super) fn new(pass: Backward<'a, E>) -> Self {
+        OnBackward { pass, layer: PhantomData }
+    }
+}
+
+impl<L: Layer, E: Float> Op for OnBackward<'_, L, E> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        L::backward_on::<E, S>(self.pass);
+    }
+}
+
+/// A network's forward pass on a batch of shape `X`, from which the compiler may know its size.
+pub(super) struct OnBatch<'a, M, X, E> {
+    pub(super) pass: Forward<'a, E>,
+    pub(super) shape: X,
+    pub(super) model: PhantomData<M>,
+}
+
+impl<M: Model, X: InputOf<M, Wanted<M>>> Op for OnBatch<'_, M, X, M::Elem> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Forward { params, x, y, saved, .. } = self.pass;
+        let batch = self.shape.batch();
+        let (x, y) = (&x[..batch * M::Input::NUMEL], &mut y[..batch * M::Output::NUMEL]);
+        let (params, saved) = (&params[..M::PARAMS], &mut saved[..batch * M::SAVED]);
+        M::forward_on::<M::Elem, S>(Forward { params, x, y, saved, batch });
+    }
+}
+
+/// All of a training step but the optimizer.
+pub(super) struct OnStep<'a, M: Model, X, L, T> {
+    pub(super) params: &'a [M::Elem],
+    pub(super) x: &'a [M::Elem],
+    pub(super) shape: X,
+    pub(super) target: &'a T,
+    pub(super) loss: &'a L,
+    pub(super) parts: Parts<'a, M>,
+}
+
+impl<M, X, L, T> Op for OnStep<'_, M, X, L, T>
+where
+    M: Model,
+    X: InputOf<M, Wanted<M>>,
+    L: Loss<X::Of<M::Output>, T, M::Elem>,
+{
+    type Out = Result<M::Elem>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self) -> Self::Out {
+        let OnStep { params, x, shape, target, loss, parts } = self;
+        let Parts { saved, y, dy, scratch, gradients } = parts;
+        let batch = shape.batch();
+        // Lengths that the compiler knows where it knows the batch.
+        let (params, dparams) = (&params[..M::PARAMS], &mut gradients.parameters_mut()[..M::PARAMS]);
+        let (x, saved) = (&x[..batch * M::Input::NUMEL], &mut saved[..batch * M::SAVED]);
+        let output = batch * M::Output::NUMEL;
+        let (y, dy) = (&mut y[..output], &mut dy[..output]);
+        let scratch = &mut scratch[..batch * M::SCRATCH];
+        M::forward_on::<M::Elem, S>(Forward { params, x, y, saved, batch });
+        let value = loss.value_and_gradient(TensorView::of_slice(shape.of::<M::Output>(), y), target, dy)?;
+        M::backward_on::<M::Elem, S>(Backward { params, x, y, saved, dy, dx: None, dparams, scratch, batch });
+        Ok(value)
+    }
+}
+
+/// Does something with a network: as one piece of code, if it is small; otherwise each layer asks the processor.
+#[inline(always)]
+pub(super) fn run<L: Layer, O: Op>(op: O) -> O::Out {
+    if const { is_small::<L>() } { dispatch::<Unknown, _>(op) } else { op.run::<Unknown>() }
+}
+
+/// Up to this many parameters and layers, a network's step is one piece of code for each instruction set.
+const PARAMS: usize = 8192;
+const LAYERS: usize = 16;
+
+/// Whether a network's step is compiled as one.
+const fn is_small<L: Layer>() -> bool {
+    L::PARAMS <= PARAMS && L::LAYERS.len() <= LAYERS
+}
+
+/// The forward pass of a network, from its `forward_on`.
+pub fn forward<L: Layer, E: Float>(pass: Forward<'_, E>) {
+    run::<L, _>(OnForward::<L, E>::new(pass));
+}
+
+/// The backward pass of a network, from its `backward_on`.
+pub fn backward<L: Layer, E: Float>(pass: Backward<'_, E>) {
+    run::<L, _>(OnBackward::<L, E>::new(pass));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cpu::simd::on_each;
+    use crate::dim::Dyn;
+    use crate::loss::MSELoss;
+    use crate::nn::Workspace;
+    use crate::prelude::*;
+
+    /// A step with everything that it needs, on a workspace of its own.
+    struct Whole<'a, M: Model, X: crate::shape::Shape, Y: crate::shape::Shape> {
+        model: &'a M,
+        x: &'a Tensor<X, M::Elem>,
+        target: &'a Tensor<Y, M::Elem>,
+    }
+
+    impl<M, X, Y> Op for Whole<'_, M, X, Y>
+    where
+        M: Model,
+        Y: crate::shape::Shape,
+        X: InputOf<M, Wanted<M>, Of<M::Output> = Y>,
+        MSELoss: Loss<Y, Tensor<Y, M::Elem>, M::Elem>,
+    {
+        type Out = Vec<M::Elem>;
+
+        #[inline(always)]
+        fn run<S: Simd>(self) -> Vec<M::Elem> {
+            let Whole { model, x, target } = self;
+            let mut workspace = Workspace::<M>::new();
+            let (shape, parts) = (x.shape(), workspace.parts(x.shape().batch()));
+            let (params, x) = (model.parameters(), x.as_slice());
+            let value = OnStep { params, x, shape, target, loss: &MSELoss, parts }.run::<S>().unwrap();
+            let mut all = vec![value];
+            all.extend_from_slice(workspace.gradients.parameters());
+            all
+        }
+    }
+
+    sequential! { struct Tiny { Linear(1, 1), Tanh, Linear(1, 1) } }
+    sequential! { struct Narrow { Linear(6, 4), Sigmoid, Linear(4, 1) } }
+    sequential! { struct Odd { Linear(3, 17), SiLU, Linear(17, 33, bias = false), ELU, Linear(33, 5), Softmax } }
+    sequential! { struct Wide { Linear(4, 64), ReLU, Linear(64, 64), GELU, Linear(64, 10), LogSoftmax } }
+
+    /// Every instruction set that this machine has computes the same step, up to rounding.
+    #[test]
+    fn every_instruction_set_agrees() {
+        macro_rules! check {
+            ($Net:ident, $E:ident, $input:literal, $output:literal, $tolerance:literal) => {{
+                let mut rng = Generator::manual_seed(0);
+                let model = <<$Net as Model>::As<$E> as Model>::init(&mut rng);
+                for batch in [0, 1, 2, 3, 5, 16, 33] {
+                    let shape = (Dyn(batch), <D<$input>>::default());
+                    let x: Tensor<Shape![_, $input], $E> = Tensor::randn_of(shape, &mut rng);
+                    let target: Tensor<Shape![_, $output], $E> = model.forward(&x).map(|y| y.sin());
+                    let results = on_each(|| Whole { model: &model, x: &x, target: &target });
+                    for result in &results[1..] {
+                        for (i, (got, expected)) in result.iter().zip(&results[0]).enumerate() {
+                            let error = (got - expected).abs() / expected.abs().max(1.0);
+                            let same = error < $tolerance || got.is_nan() && expected.is_nan();
+                            assert!(same, "{} of {batch}: number {i} is {got}, not {expected}", stringify!($Net));
+                        }
+                    }
+                }
+            }};
+        }
+        check!(Tiny, f32, 1, 1, 1e-5);
+        check!(Tiny, f64, 1, 1, 1e-13);
+        check!(Narrow, f32, 6, 1, 1e-5);
+        check!(Narrow, f64, 6, 1, 1e-13);
+        check!(Odd, f32, 3, 5, 1e-5);
+        check!(Odd, f64, 3, 5, 1e-13);
+        check!(Wide, f32, 4, 10, 1e-5);
+        check!(Wide, f64, 4, 10, 1e-13);
+    }
+}
