@@ -1,0 +1,137 @@
+//! Plywood's workloads and the limits of the machine, measured now.
+
+mod floors;
+mod networks;
+mod table;
+
+use plywood_bench_protocol::{Line, Row, Task, measure};
+use std::error::Error;
+use std::io::IsTerminal;
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+Usage: plywood-bench [TASK]...     measure tasks (W5, W4:adam, W1:infer1), or all of them
+
+  --rounds N      measure each task N times, in turn (3)
+  --secs S        for S seconds a time (0.5)
+  --threads N     on N threads (as many as Plywood takes by itself)
+  --json          print a line of JSON per result instead of a table
+  --against FILE  show the results of this file as well; can be given more than once
+  --saved         measure nothing: show the files alone
+";
+
+/// How many threads Plywood computes on.
+fn threads() -> usize {
+    1
+}
+
+struct Options {
+    tasks: Vec<Task>,
+    rounds: usize,
+    secs: f64,
+    threads: Option<usize>,
+    json: bool,
+    saved: bool,
+    against: Vec<String>,
+}
+
+fn options(arguments: &[String]) -> Result<Options, Box<dyn Error>> {
+    let mut options =
+        Options { tasks: vec![], rounds: 3, secs: 0.5, threads: None, json: false, saved: false, against: vec![] };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} takes a value"));
+        match argument.as_str() {
+            "--rounds" => options.rounds = value()?.parse()?,
+            "--secs" => options.secs = value()?.parse()?,
+            "--threads" => options.threads = Some(value()?.parse()?),
+            "--json" => options.json = true,
+            "--saved" => options.saved = true,
+            "--against" => options.against.push(value()?.clone()),
+            task => options.tasks.push(task.parse().map_err(|wrong| format!("{wrong}\n\n{HELP}"))?),
+        }
+    }
+    if options.tasks.is_empty() {
+        // Plywood has no convolutions yet.
+        options.tasks = Task::all().into_iter().filter(|task| task.workload.name != "W7").collect();
+    }
+    Ok(options)
+}
+
+/// The lines of a file of results.
+fn read(file: &str) -> Result<Vec<Line>, Box<dyn Error>> {
+    let text = std::fs::read_to_string(file).map_err(|wrong| format!("{file}: {wrong}"))?;
+    let line =
+        |(i, line)| serde_json::from_str(line).map_err(|wrong| format!("{file}, line {}: {wrong}", i + 1).into());
+    text.lines().enumerate().map(line).collect()
+}
+
+/// Every task once a round, and the limits of the machine beside them.
+fn rounds(options: &Options) -> Result<Vec<Line>, Box<dyn Error>> {
+    let (mut rows, mut machines) = (Vec::new(), Vec::new());
+    for round in 1..=options.rounds {
+        let machine = floors::machine(threads());
+        for task in &options.tasks {
+            if std::io::stderr().is_terminal() {
+                eprint!("\r\x1b[Kround {round} of {}: {task} ", options.rounds);
+            }
+            let mut step = networks::step(task)?;
+            let row = measure("plywood", task, threads(), options.secs, &mut *step);
+            rows.push(Row { floor_us: Some(floors::floor_us(task, &machine)), ..row });
+        }
+        machines.push(Line::Machine(machine));
+    }
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+    machines.extend(table::merge(&rows).into_iter().map(Line::Row));
+    Ok(machines)
+}
+
+fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
+    let options = options(arguments)?;
+    if let Some(n) = options.threads.filter(|n| *n != threads()) {
+        let variable = "PLYWOOD_NUM_THREADS";
+        if std::env::var(variable).is_ok_and(|set| set == n.to_string()) {
+            return Err(format!("Plywood computes on {} threads and not on {n}", threads()).into());
+        }
+        // The number is read once, before the first product.
+        return Ok(Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .env(variable, n.to_string())
+            .status()?
+            .success());
+    }
+    let own = if options.saved { vec![] } else { rounds(&options)? };
+    let mut lines = own.clone();
+    for file in &options.against {
+        lines.extend(read(file)?);
+    }
+    if options.json {
+        for line in &lines {
+            println!("{}", serde_json::to_string(line)?);
+        }
+    } else {
+        print!("{}", table::print(&lines));
+    }
+    Ok(own.iter().all(|line| if let Line::Row(row) = line { table::equal(row) } else { true }))
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("a row is marked ≠: its losses are not PyTorch's");
+            ExitCode::FAILURE
+        }
+        Err(wrong) => {
+            eprintln!("{wrong}");
+            ExitCode::FAILURE
+        }
+    }
+}
