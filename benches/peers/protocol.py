@@ -2,8 +2,10 @@
 and a line of JSON per result."""
 
 import json
+import math
 import os
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -69,7 +71,8 @@ def measure(by, workload, kind, threads, step):
     expected = LOSSES[f"{workload.name}:{kind}"]
     found = first_losses(workload, kind, step)
     errors = [abs(a - b) / abs(b) for a, b in zip(found, expected, strict=True)]
-    loss_error = max(errors) if all(e == e for e in errors) else float("nan")
+    # JSON has neither NaN nor infinity.
+    loss_error = max(e if math.isfinite(e) else sys.float_info.max for e in errors)
 
     now = time.perf_counter
     start, warm = now(), 0
