@@ -1,5 +1,7 @@
 //! Plywood's workloads and the limits of the machine, measured now.
 
+mod callgrind;
+mod compile;
 mod floors;
 mod networks;
 mod table;
@@ -10,7 +12,9 @@ use std::io::IsTerminal;
 use std::process::{Command, ExitCode};
 
 const HELP: &str = "\
-Usage: plywood-bench [TASK]...     measure tasks (W5, W4:adam, W1:infer1), or all of them
+Usage: plywood-bench [TASK]...             measure tasks (W5, W4:adam, W1:infer1), or all of them
+       plywood-bench compile               how long programs take to compile, and how large they are
+       plywood-bench callgrind [--update]  count instructions by valgrind, against those of callgrind.json
 
   --rounds N      measure each task N times, in turn (3)
   --secs S        for S seconds a time (0.5)
@@ -89,6 +93,13 @@ fn rounds(options: &Options) -> Result<Vec<Line>, Box<dyn Error>> {
 }
 
 fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
+    match arguments.split_first().map(|(first, others)| (first.as_str(), others)) {
+        Some(("compile", [])) => return compile::run().map(|()| true),
+        Some(("callgrind", [])) => return callgrind::run(false),
+        Some(("callgrind", [update])) if update == "--update" => return callgrind::run(true),
+        Some(("steps", arguments)) => return callgrind::steps(arguments).map(|()| true),
+        _ => {}
+    }
     let options = options(arguments)?;
     if let Some(n) = options.threads.filter(|n| *n != threads()) {
         let variable = "PLYWOOD_NUM_THREADS";
@@ -114,7 +125,11 @@ fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
     } else {
         print!("{}", table::print(&lines));
     }
-    Ok(own.iter().all(|line| if let Line::Row(row) = line { table::equal(row) } else { true }))
+    let equal = own.iter().all(|line| if let Line::Row(row) = line { table::equal(row) } else { true });
+    if !equal {
+        eprintln!("a row is marked ≠: its losses are not PyTorch's");
+    }
+    Ok(equal)
 }
 
 fn main() -> ExitCode {
@@ -125,10 +140,7 @@ fn main() -> ExitCode {
     }
     match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("a row is marked ≠: its losses are not PyTorch's");
-            ExitCode::FAILURE
-        }
+        Ok(false) => ExitCode::FAILURE,
         Err(wrong) => {
             eprintln!("{wrong}");
             ExitCode::FAILURE
