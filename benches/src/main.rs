@@ -72,7 +72,7 @@ fn read(file: &str) -> Result<Vec<Line>, Box<dyn Error>> {
 
 /// Every task once a round, and the limits of the machine beside them.
 fn rounds(options: &Options) -> Result<Vec<Line>, Box<dyn Error>> {
-    let (mut rows, mut machines) = (Vec::new(), Vec::new());
+    let mut lines = Vec::new();
     for round in 1..=options.rounds {
         let machine = floors::machine(threads());
         for task in &options.tasks {
@@ -81,15 +81,14 @@ fn rounds(options: &Options) -> Result<Vec<Line>, Box<dyn Error>> {
             }
             let mut step = networks::step(task)?;
             let row = measure("plywood", task, threads(), options.secs, &mut *step);
-            rows.push(Row { floor_us: Some(floors::floor_us(task, &machine)), ..row });
+            lines.push(Line::Row(Row { floor_us: Some(floors::floor_us(task, &machine)), ..row }));
         }
-        machines.push(Line::Machine(machine));
+        lines.push(Line::Machine(machine));
     }
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K");
     }
-    machines.extend(table::merge(&rows).into_iter().map(Line::Row));
-    Ok(machines)
+    Ok(lines)
 }
 
 fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
@@ -119,8 +118,8 @@ fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
         lines.extend(read(file)?);
     }
     if options.json {
-        for line in &lines {
-            println!("{}", serde_json::to_string(line)?);
+        for line in table::summary(&lines) {
+            println!("{}", serde_json::to_string(&line)?);
         }
     } else {
         print!("{}", table::print(&lines));

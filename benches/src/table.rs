@@ -33,11 +33,19 @@ pub(crate) fn merge(rows: &[Row]) -> Vec<Row> {
     merged
 }
 
+/// The limits of the machine, and the merged rows.
+pub(crate) fn summary(lines: &[Line]) -> Vec<Line> {
+    let machines = lines.iter().filter(|line| matches!(line, Line::Machine(_))).cloned();
+    machines.chain(merge(&rows_of(lines)).into_iter().map(Line::Row)).collect()
+}
+
+fn rows_of(lines: &[Line]) -> Vec<Row> {
+    lines.iter().filter_map(|line| if let Line::Row(row) = line { Some(row.clone()) } else { None }).collect()
+}
+
 /// A table for each number of threads.
 pub(crate) fn print(lines: &[Line]) -> String {
-    let rows: Vec<Row> =
-        lines.iter().filter_map(|line| if let Line::Row(row) = line { Some(row.clone()) } else { None }).collect();
-    let rows = merge(&rows);
+    let rows = merge(&rows_of(lines));
     let machines: Vec<&Machine> =
         lines.iter().filter_map(|line| if let Line::Machine(machine) = line { Some(machine) } else { None }).collect();
     let mut threads: Vec<usize> = rows.iter().map(|row| row.threads).collect();
@@ -53,8 +61,26 @@ pub(crate) fn print(lines: &[Line]) -> String {
             text += &limits_of(machine);
         }
         text += &table(&rows);
+        text += &behind(&rows);
     }
     text
+}
+
+/// Where another library is faster than Plywood, the largest difference first; only equal work counts.
+fn behind(rows: &[&Row]) -> String {
+    let mut ratios = Vec::new();
+    for own in rows.iter().filter(|row| row.by == "plywood" && equal(row)) {
+        for peer in rows.iter().filter(|row| (&row.w, &row.kind) == (&own.w, &own.kind) && equal(row)) {
+            ratios.push((own.us / peer.us, format!("{}:{} {}", own.w, own.kind, peer.by)));
+        }
+    }
+    ratios.retain(|(ratio, _)| *ratio > 1.0);
+    ratios.sort_by(|a, b| b.0.total_cmp(&a.0));
+    if ratios.is_empty() {
+        return String::new();
+    }
+    let list: Vec<String> = ratios.iter().map(|(ratio, who)| format!("{who} ({ratio:.2} times faster)")).collect();
+    format!("Behind: {}.\n\n", list.join(", "))
 }
 
 fn limits_of(machine: &Machine) -> String {
@@ -170,6 +196,13 @@ mod tests {
         let merged = merge(&[row(3.0, 0.0), row(9.0, 1.0), row(1.0, 0.1), row(2.0, 0.0)]);
         assert_eq!((merged.len(), merged[0].us, merged[0].min, merged[0].max), (1, 2.0, 1.0, 3.0));
         assert!(print(&[Line::Row(row(9.0, 1.0))]).contains("9.00 µs (9.00–9.00) ! | 18.00"));
+    }
+
+    #[test]
+    fn who_is_faster_is_told() {
+        let peer = |by: &str, us, error| Line::Row(Row { by: by.to_owned(), loss_error: error, ..row(us, 0.0) });
+        let text = print(&[Line::Row(row(3.0, 0.0)), peer("a", 2.0, 0.0), peer("b", 4.0, 0.0), peer("c", 1.0, 1.0)]);
+        assert!(text.ends_with("Behind: W1:sgd a (1.50 times faster).\n\n"), "{text}");
     }
 
     #[test]
