@@ -148,11 +148,11 @@ pub const fn limb<const K: usize>(size: usize) -> usize {
     }
 }
 
-/// A size of a layer; refuses what is none.
+/// A size of a layer; refuses what is below `least` or no size.
 #[doc(hidden)]
 #[must_use]
-pub const fn check_size(size: usize, what: &str) -> usize {
-    assert!(size > 0 && size <= 1_000_000_000, "{}", what);
+pub const fn check_size(size: usize, least: usize, what: &str) -> usize {
+    assert!(size >= least && size <= 1_000_000_000, "{}", what);
     size
 }
 

@@ -67,7 +67,8 @@ pub mod __private {
     pub use crate::backend::Buffer;
     pub use crate::dim::{check_size, limb};
     pub use crate::nn::activation::bits;
-    pub use crate::shape::{EndsWith, Flat};
+    pub use crate::nn::window::window_size;
+    pub use crate::shape::{EndsWith, Flat, Image};
     pub use crate::tensor::{Storage, literal};
 
     /// The larger of two numbers.

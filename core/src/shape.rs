@@ -96,6 +96,26 @@ pub trait EndsWith: Features {
     type Last: StaticDim;
 }
 
+/// Features of three dimensions, as [`Conv2d`](crate::nn::Conv2d) takes.
+#[diagnostic::on_unimplemented(
+    message = "images have three sizes, channels × height × width, but what comes in has another number of them",
+    label = "this layer takes images"
+)]
+pub trait Image: Features {
+    /// The planes.
+    type Channels: StaticDim;
+    /// The rows of a plane.
+    type Height: StaticDim;
+    /// The columns of a plane.
+    type Width: StaticDim;
+}
+
+impl<C: StaticDim, H: StaticDim, W: StaticDim> Image for (C, H, W) {
+    type Channels = C;
+    type Height = H;
+    type Width = W;
+}
+
 /// Features whose number of elements is a size, as [`Flatten`](crate::nn::Flatten) gives.
 pub trait Flat: Features {
     /// The number of elements.

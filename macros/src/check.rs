@@ -4,6 +4,7 @@
 //! constant, a type parameter, another network), the plan holds a [`Fit`] that the emitted code lets it check.
 
 mod fit;
+mod window;
 
 use crate::layers::{Kind, kind_of};
 use crate::mistakes::Mistakes;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Expr, GenericParam, Ident};
+pub(crate) use window::Window;
 
 /// A layer of the plan.
 pub(crate) struct Planned {
@@ -65,6 +67,8 @@ pub(crate) struct Constant {
     /// Its name in the emitted code.
     pub(crate) name: Ident,
     pub(crate) expr: Expr,
+    /// The smallest value that it can have.
+    pub(crate) least: u64,
     /// What is wrong if it is not.
     pub(crate) what: String,
 }
@@ -121,21 +125,26 @@ pub(crate) fn check(network: Network, mistakes: &mut Mistakes) -> Option<Plan> {
     }
     let names = checker.names(&network.layers);
 
-    let mut at =
-        declared.as_ref().map(|(input, ..)| Flow { shape: input.clone(), from: "the declared input".to_owned() });
+    let from = "the declared input".to_owned();
+    let mut at = declared.as_ref().map(|(input, ..)| Flow { shape: input.clone(), from, image: false });
     let mut input = at.as_ref().map(|flow| flow.shape.clone());
     let mut layers: Vec<Planned> = Vec::new();
     let mut good = true;
     for ((index, layer), name) in network.layers.iter().enumerate().zip(names) {
         let place = format!("layer {index} `{}`", layer.text());
         let kind = kind_of(layer, &place, checker.mistakes);
+        let image = match kind {
+            Kind::Window(_) => true,
+            Kind::Activation(_) | Kind::Softmax { .. } | Kind::Identity => at.as_ref().is_some_and(|flow| flow.image),
+            _ => false,
+        };
         let Some((planned, taken, given)) = checker.layer(layer, &place, kind, at.as_ref()) else {
             good = false;
-            at = Some(Flow { shape: Shape::Unknown, from: place });
+            at = Some(Flow { shape: Shape::Unknown, from: place, image });
             continue;
         };
         input.get_or_insert(taken);
-        at = Some(Flow { shape: given, from: place });
+        at = Some(Flow { shape: given, from: place, image });
         let key = name.as_ref().map_or_else(|| index.to_string(), |name| name.unraw().to_string());
         let before = layers.iter().rev().find(|before| !before.skipped);
         let fused = planned.fused.filter(|_| before.is_some_and(|before| before.fuses));
@@ -163,8 +172,8 @@ fn escaped(text: &str) -> String {
     text.replace('{', "{{").replace('}', "}}")
 }
 
-/// Whether a name stands anywhere in an expression.
-fn mentions(expr: &Expr, name: &Ident) -> bool {
+/// Whether a name stands anywhere in an expression or a type.
+fn mentions(text: &impl ToTokens, name: &Ident) -> bool {
     fn within(tokens: TokenStream, name: &Ident) -> bool {
         tokens.into_iter().any(|token| match token {
             TokenTree::Ident(ident) => ident == *name,
@@ -172,13 +181,15 @@ fn mentions(expr: &Expr, name: &Ident) -> bool {
             _ => false,
         })
     }
-    within(expr.to_token_stream(), name)
+    within(text.to_token_stream(), name)
 }
 
 /// A shape and the layer that gives it.
 struct Flow {
     shape: Shape,
     from: String,
+    /// Whether it comes from a layer over images.
+    image: bool,
 }
 
 struct Checker<'a> {
@@ -279,41 +290,44 @@ impl Checker<'_> {
     fn dim(&mut self, expr: &Expr, place: &str, inferred: impl FnOnce(&mut Self, Span) -> Option<Dim>) -> Option<Dim> {
         match self.size(expr, place)? {
             Size::Literal { value, span } => Some(Dim::literal(value, value.to_string(), span)),
-            Size::Constant(expr) => match &*expr {
-                Expr::Path(path) if path.path.get_ident().is_some_and(|name| self.params.contains(name)) => {
-                    Some(Dim { param: true, ..Dim::opaque(path.to_token_stream(), &text_of(path)) })
-                }
-                _ if self.params.iter().any(|param| mentions(&expr, param)) => {
-                    let message = format!(
-                        "{place}: `{}` computes with a type parameter, which Rust does not do; make it a parameter of \
-                         its own",
-                        text_of(&expr)
-                    );
-                    self.mistakes.add(expr.span(), message);
-                    None
-                }
-                _ => {
-                    let text = text_of(&expr);
-                    let what = format!("{place}: the size `{text}` is not between 1 and 1,000,000,000");
-                    let ty = self.constant(&expr, what);
-                    Some(Dim { expr: Some(quote!((#expr))), ..Dim::opaque(ty, &text) })
-                }
-            },
+            Size::Constant(expr) => self.constant_dim(&expr, place, 1),
             Size::Infer(span) => inferred(self, span),
         }
     }
 
-    /// The type of a constant, which is evaluated once and by a name of its own, so that what is wrong is said once.
-    fn constant(&mut self, expr: &Expr, what: String) -> TokenStream {
-        let text = expr.to_token_stream().to_string();
-        let known = self.constants.iter().position(|constant| constant.expr.to_token_stream().to_string() == text);
+    /// A size that is not a literal: a type parameter or a constant that is at least this.
+    fn constant_dim(&mut self, expr: &Expr, place: &str, least: u64) -> Option<Dim> {
+        let text = text_of(expr);
+        if let Expr::Path(path) = expr
+            && path.path.get_ident().is_some_and(|name| self.params.contains(name))
+        {
+            return Some(Dim { param: true, ..Dim::opaque(path.to_token_stream(), &text) });
+        }
+        if self.params.iter().any(|param| mentions(expr, param)) {
+            let message = format!(
+                "{place}: `{text}` computes with a type parameter, which Rust does not do; make it a parameter of its own"
+            );
+            self.mistakes.add(expr.span(), message);
+            return None;
+        }
+        let what = format!("{place}: the size `{text}` is not between {least} and 1,000,000,000");
+        Some(self.constant(expr, least, what, &text))
+    }
+
+    /// A constant, which is evaluated once and by a name of its own, so that what is wrong is said once.
+    fn constant(&mut self, expr: &Expr, least: u64, what: String, text: &str) -> Dim {
+        let tokens = expr.to_token_stream().to_string();
+        let known = self.constants.iter().position(|constant| {
+            constant.least == least && constant.expr.to_token_stream().to_string() == tokens
+        });
         let index = known.unwrap_or(self.constants.len());
         let mut name = quote::format_ident!("PLYWOOD_SIZE_{index}");
         if known.is_none() {
-            self.constants.push(Constant { name: name.clone(), expr: expr.clone(), what });
+            self.constants.push(Constant { name: name.clone(), expr: expr.clone(), least, what });
         }
         name.set_span(expr.span().resolved_at(Span::call_site()));
-        constant_type(&syn::parse_quote!(#name))
+        let ty = constant_type(&syn::parse_quote!(#name));
+        Dim { expr: Some(name.to_token_stream()), ..Dim::opaque(ty, text) }
     }
 
     fn dims(&mut self, exprs: &[Expr], place: &str) -> Option<Vec<Dim>> {
@@ -336,7 +350,18 @@ impl Checker<'_> {
     /// The last size of what comes in, for `_`.
     fn last_of(&mut self, at: Option<&Flow>, span: Span, place: &str) -> Option<Dim> {
         match at.map(|flow| &flow.shape) {
-            Some(Shape::Known(dims)) if !dims.is_empty() => dims.last().cloned(),
+            Some(Shape::Known(dims)) if !dims.is_empty() => {
+                let last = dims.last().cloned();
+                if let (Some(Flow { from, image: true, .. }), Some(last)) = (at, &last) {
+                    let message = format!(
+                        "{place}: `_` after {from} would be its last size, {}, alone; put `Flatten` before this layer",
+                        last.text
+                    );
+                    self.mistakes.add(span, message);
+                    return None;
+                }
+                last
+            }
             Some(Shape::Opaque(ty)) => Some(Dim::opaque(quote!(<#ty as ::plywood::__private::EndsWith>::Last), "_")),
             Some(Shape::Unknown) => None,
             _ => {
@@ -417,6 +442,11 @@ impl Checker<'_> {
                     Shape::Unknown => Shape::Unknown,
                 };
                 Some((Planned { params: true, fuses: true, ..planned(ty) }, ends(wanted), ends(output)))
+            }
+            Kind::Window(window) => {
+                let fuses = window.channels.is_some();
+                let (ty, input, output) = self.window(layer, place, &window, at)?;
+                Some((Planned { params: fuses, fuses, ..planned(ty) }, input, output))
             }
             Kind::Activation(activation) => {
                 let shape = self.known_input(at, layer, place)?;

@@ -83,9 +83,10 @@ impl<'a> Emitter<'a> {
         let accessors = self.accessors();
         let at = self.at_impls(&any);
         let fits = plan.fits.iter().map(|fit| self.fit_check(fit, &single));
-        let constants = plan.constants.iter().map(|Constant { name, expr, what }| {
+        let constants = plan.constants.iter().map(|Constant { name, expr, least, what }| {
             let (expr, span) = (crate::size::unbraced(expr), syn::spanned::Spanned::span(expr));
-            let value = quote_spanned!(span=> ::plywood::__private::check_size(#expr, #what));
+            let least = proc_macro2::Literal::u64_unsuffixed(*least);
+            let value = quote_spanned!(span=> ::plywood::__private::check_size(#expr, #least, #what));
             quote!(const #name: usize = #value;)
         });
         // The compiler looks into the output's type here, too, and would report a type that is no layer a second time

@@ -1,5 +1,6 @@
 //! The layers that `sequential!` knows by name, with their arguments.
 
+use crate::check::Window;
 use crate::mistakes::Mistakes;
 use crate::parse::{Arg, Layer};
 use crate::size::text_of;
@@ -17,6 +18,10 @@ enum Value {
     Number(f64),
     Text(&'static [&'static str]),
     LastDim,
+    /// A size, or one for height and one for width; the text says the default.
+    Pair(Option<&'static str>),
+    /// An option of PyTorch of which Plywood has this value only.
+    Only(&'static str),
 }
 
 /// A layer's name and its arguments, in PyTorch's order.
@@ -29,6 +34,31 @@ const SIGNATURES: &[Signature] = &[
     Signature {
         name: "Linear",
         args: &[("in_features", Value::Size), ("out_features", Value::Size), ("bias", Value::Bool(true))],
+    },
+    Signature {
+        name: "Conv2d",
+        args: &[
+            ("in_channels", Value::Size),
+            ("out_channels", Value::Size),
+            ("kernel_size", Value::Pair(None)),
+            ("stride", Value::Pair(Some("1"))),
+            ("padding", Value::Pair(Some("0"))),
+            ("dilation", Value::Pair(Some("1"))),
+            ("groups", Value::Only("1")),
+            ("bias", Value::Bool(true)),
+            ("padding_mode", Value::Only("\"zeros\"")),
+        ],
+    },
+    Signature {
+        name: "MaxPool2d",
+        args: &[
+            ("kernel_size", Value::Pair(None)),
+            ("stride", Value::Pair(Some("kernel_size"))),
+            ("padding", Value::Pair(Some("0"))),
+            ("dilation", Value::Only("1")),
+            ("return_indices", Value::Only("false")),
+            ("ceil_mode", Value::Only("false")),
+        ],
     },
     Signature { name: "ReLU", args: &[] },
     Signature { name: "LeakyReLU", args: &[("negative_slope", Value::Number(0.01))] },
@@ -50,12 +80,14 @@ impl Signature {
         let args: Vec<_> = self
             .args
             .iter()
-            .map(|(name, value)| match value {
-                Value::Size => (*name).to_owned(),
-                Value::Bool(default) => format!("{name} = {default}"),
-                Value::Number(default) => format!("{name} = {default:?}"),
-                Value::Text(values) => format!("{name} = {:?}", values[0]),
-                Value::LastDim => format!("{name} = -1"),
+            .filter_map(|(name, value)| match value {
+                Value::Size | Value::Pair(None) => Some((*name).to_owned()),
+                Value::Bool(default) => Some(format!("{name} = {default}")),
+                Value::Number(default) => Some(format!("{name} = {default:?}")),
+                Value::Text(values) => Some(format!("{name} = {:?}", values[0])),
+                Value::LastDim => Some(format!("{name} = -1")),
+                Value::Pair(Some(default)) => Some(format!("{name} = {default}")),
+                Value::Only(_) => None,
             })
             .collect();
         if args.is_empty() {
@@ -73,6 +105,8 @@ pub(crate) enum Kind {
         sizes: Box<[Expr; 2]>,
         bias: bool,
     },
+    /// `Conv2d` or `MaxPool2d`.
+    Window(Box<Window>),
     /// The type of the activation.
     Activation(TokenStream),
     /// `Softmax` or `LogSoftmax`, over this dimension of the batch.
@@ -118,12 +152,9 @@ fn own_name(path: &syn::Path) -> Option<&syn::Ident> {
     path.get_ident()
 }
 
-/// Layers of PyTorch with names close to one of ours: whoever writes them means them.
-const NO_MISSPELLINGS: &[&str] =
-    &["ReLU6", "CELU", "SELU", "PReLU", "RReLU", "GLU", "Softmin", "Softsign", "Bilinear", "Unflatten"];
-
 fn misspelled(name: &str) -> Option<&'static Signature> {
-    if NO_MISSPELLINGS.contains(&name) {
+    // A layer of PyTorch may have a name close to one of ours: whoever writes it means it.
+    if MISSING.contains(&name) {
         return None;
     }
     let lower = name.to_lowercase();
@@ -142,7 +173,6 @@ const MISSING: &[&str] = &[
     "Bilinear",
     "CELU",
     "Conv1d",
-    "Conv2d",
     "Conv3d",
     "ConvTranspose2d",
     "Dropout",
@@ -154,9 +184,10 @@ const MISSING: &[&str] = &[
     "LSTM",
     "LayerNorm",
     "MaxPool1d",
-    "MaxPool2d",
+    "MaxPool3d",
     "PReLU",
     "RNN",
+    "RReLU",
     "ReLU6",
     "SELU",
     "Softmin",
@@ -195,8 +226,9 @@ fn outside(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
 
 fn known(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mistakes) -> Kind {
     let args = bind(layer, signature, place, mistakes);
-    let complete = args.contains_key("in_features") && args.contains_key("out_features");
-    if signature.name == "Linear" && !complete && layer.args.len() < 2 {
+    let required = signature.args.iter().filter(|(_, value)| matches!(value, Value::Size | Value::Pair(None)));
+    let complete = required.clone().all(|(name, _)| args.contains_key(name));
+    if !complete && layer.args.len() < required.count() {
         mistakes.add(layer.span(), format!("{place}: expected {}", signature.text()));
     }
     let name = proc_macro2::Ident::new(signature.name, layer.span());
@@ -206,6 +238,23 @@ fn known(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mista
             let bias = read.bool("bias", true);
             match (read.args.remove("in_features"), read.args.remove("out_features")) {
                 (Some(input), Some(output)) => Kind::Linear { sizes: Box::new([input, output]), bias },
+                _ => Kind::Broken,
+            }
+        }
+        "Conv2d" | "MaxPool2d" => {
+            signature.args.iter().for_each(|(key, value)| {
+                if let Value::Only(only) = value {
+                    read.only(key, only);
+                }
+            });
+            let bias = read.bool("bias", true);
+            let [input, output, kernel, stride, padding, dilation] =
+                ["in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation"]
+                    .map(|key| read.args.remove(key));
+            match (kernel, input.zip(output)) {
+                (Some(kernel), channels) if complete => {
+                    Kind::Window(Box::new(Window { channels, kernel, stride, padding, dilation, bias }))
+                }
                 _ => Kind::Broken,
             }
         }
@@ -241,7 +290,10 @@ fn bind(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mistak
     for (i, arg) in layer.args.iter().enumerate() {
         let found = match &arg.key {
             None => signature.args.get(i),
-            Some(key) => signature.args.iter().find(|(name, _)| key == name),
+            Some(key) => {
+                let key = if key == "kernel" { "kernel_size".to_owned() } else { key.to_string() };
+                signature.args.iter().find(|(name, _)| key == *name)
+            }
         };
         let Some((name, _)) = found else {
             match &arg.key {
@@ -297,6 +349,14 @@ impl Reader<'_> {
                 self.wrong(other.span(), key, "`true` or `false`", &other);
                 default
             }
+        }
+    }
+
+    fn only(&mut self, key: &str, value: &str) {
+        if let Some(given) = self.args.remove(key).filter(|given| text_of(given) != value) {
+            let message =
+                format!("{}: Plywood has only `{key} = {value}` so far, but this is `{}`", self.place, text_of(&given));
+            self.mistakes.add(given.span(), message);
         }
     }
 

@@ -29,6 +29,11 @@ impl Dim {
         Dim { ty, text: text.to_owned(), value: None, expr: None, param: false }
     }
 
+    /// Whether it is neither a number, a constant nor a type parameter.
+    pub(crate) fn hidden(&self) -> bool {
+        self.expr.is_none() && !self.param
+    }
+
     pub(crate) fn is(&self, other: &Dim) -> bool {
         self.ty.to_string() == other.ty.to_string()
     }

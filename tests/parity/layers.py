@@ -111,6 +111,22 @@ def main():
     z = x.reshape(-1, 1).repeat(1, 3)
     loss("bce_with_logits", nn.BCEWithLogitsLoss, z, torch.tensor([0.0, 0.25, 1.0]).repeat(len(x), 1))
 
+    module("conv2d", nn.Conv2d(3, 5, 3), exact(torch.randn(2, 3, 8, 9)))
+    module("conv2d_padded", nn.Conv2d(2, 7, 5, padding=2), exact(torch.randn(3, 2, 7, 7)))
+    uneven = nn.Conv2d(2, 4, (3, 5), stride=(2, 3), padding=(1, 2), dilation=(2, 1))
+    module("conv2d_uneven", uneven, exact(torch.randn(3, 2, 9, 11)))
+    module("conv2d_same", nn.Conv2d(3, 4, (3, 5), padding="same", dilation=2, bias=False), exact(torch.randn(2, 3, 6, 5)))
+    module("conv2d_strided", nn.Conv2d(16, 33, 3, stride=2, padding=1), exact(torch.randn(2, 16, 13, 12)))
+    module("conv2d_pixels", nn.Conv2d(17, 9, 1), exact(torch.randn(3, 17, 5, 3)))
+    module("conv2d_overhang", nn.Conv2d(1, 2, 2, padding=3), exact(torch.randn(1, 1, 1, 2)))
+
+    module("max_pool2d", nn.MaxPool2d(2), exact(torch.randn(2, 3, 7, 8)))
+    module("max_pool2d_uneven", nn.MaxPool2d((3, 4), (1, 2), (1, 2)), exact(torch.randn(2, 2, 5, 7)))
+    # Equal numbers in most windows, and what is no number.
+    special = exact(torch.randint(3, (2, 2, 9, 8)))
+    special[0, 0, 2, 3], special[0, 1, 4, 4], special[1, 0, :4, :4] = torch.inf, torch.nan, -torch.inf
+    module("max_pool2d_special", nn.MaxPool2d(3, 2, 1), special)
+
     contiguous = {key: value.clone().contiguous() for key, value in tensors.items()}
     save_file(contiguous, Path(__file__).parent / "fixtures" / "layers.safetensors")
 

@@ -134,6 +134,21 @@ CASES = {
         net(nn.Linear(13, 3), nn.GELU(), nn.Linear(3, 33), nn.Tanh(), nn.Linear(33, 5), nn.ELU(), nn.Linear(5, 17)),
         (7, 13), classes(17, 7), nn.CrossEntropyLoss(), sgd(0.1, momentum=0.8, dampening=0.1, weight_decay=0.02),
     ),
+    "images": (
+        net(
+            nn.Conv2d(2, 5, 3, padding=1), nn.Tanh(), nn.MaxPool2d(2),
+            ("last", nn.Conv2d(5, 4, (3, 2), stride=(2, 1), padding=(1, 0), bias=False)), nn.GELU(),
+            nn.Flatten(), nn.Linear(16, 3),
+        ),
+        (5, 2, 9, 7), classes(3, 5), nn.CrossEntropyLoss(), adam(0.01),
+    ),
+    "filter": (
+        net(
+            nn.MaxPool2d(3, (1, 2), 1), nn.Conv2d(1, 3, (2, 3), padding="same", dilation=(2, 1)), nn.Sigmoid(),
+            nn.Conv2d(3, 2, 3, 2), nn.MaxPool2d((1, 2), 1, (0, 1)),
+        ),
+        (3, 1, 6, 8), numbers(3, 2, 2, 2), nn.MSELoss(), sgd(0.1, momentum=0.9),
+    ),
 }
 
 
@@ -142,7 +157,7 @@ def main():
     for seed, (name, (model, size, target, loss_of, optimizer_of)) in enumerate(CASES.items()):
         torch.manual_seed(seed)
         for module in model.modules():
-            if isinstance(module, nn.Linear):
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
                 module.reset_parameters()
         x = torch.randn(*size)
         model, x = model.double(), x.double()

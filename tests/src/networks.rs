@@ -217,6 +217,30 @@ sequential! {
     }
 }
 
+sequential! {
+    /// Images of two channels.
+    pub struct Images: (2, 9, 7) => 3 {
+        Conv2d(2, 5, kernel = 3, padding = 1),
+        Tanh,
+        MaxPool2d(2),
+        last: Conv2d(_, 4, (3, 2), stride = (2, 1), padding = (1, 0), bias = false),
+        GELU,
+        Flatten,
+        Linear(16, 3),
+    }
+}
+
+sequential! {
+    /// Images to images: windows that overlap, that leave gaps, and padding on one side only.
+    pub struct Filter: (1, 6, 8) => (2, 2, 2) {
+        MaxPool2d(3, stride = (1, 2), padding = 1),
+        Conv2d(1, 3, (2, 3), padding = "same", dilation = (2, 1)),
+        Sigmoid,
+        Conv2d(3, 2, 3, 2),
+        MaxPool2d((1, 2), 1, (0, 1)),
+    }
+}
+
 /// Calls `$each!(name, Network, [input sizes] => [output sizes])` for every network.
 #[macro_export]
 macro_rules! each_network {
@@ -236,5 +260,7 @@ macro_rules! each_network {
         $each!(scaled, $crate::networks::Scaled, [7] => [3]);
         $each!(wide, $crate::networks::Wide, [33] => [17]);
         $each!(hourglass, $crate::networks::Hourglass, [13] => [17]);
+        $each!(images, $crate::networks::Images, [2, 9, 7] => [3]);
+        $each!(filter, $crate::networks::Filter, [1, 6, 8] => [2, 2, 2]);
     };
 }

@@ -264,20 +264,23 @@ fn facts<M: Model>(name: &str, input: &'static [usize], output: &'static [usize]
     assert_eq!((summary.layers, summary.input), (layers, input), "{name}");
     assert_eq!((summary.params, summary.multiply_adds), (M::PARAMS, M::MULTIPLY_ADDS), "{name}");
     assert_eq!(M::MULTIPLY_ADDS, layers.iter().map(|layer| layer.multiply_adds).sum::<usize>(), "{name}");
-    assert_eq!(M::MULTIPLY_ADDS, weights(layers), "{name}: each weight is used once a sample and leading position");
+    assert_eq!(M::MULTIPLY_ADDS, weights(layers), "{name}: each weight is used once a sample and position");
     let text = summary.to_string();
     for layer in layers {
         assert!(text.contains(&format!("{}: {}", layer.name, layer.kind)), "{name}: {} is not in\n{text}", layer.name);
     }
 }
 
-/// Multiply-adds counted from the tensors: the weights' elements, as often as each is used.
+/// Multiply-adds counted from the tensors: the weights' elements, as often as each is used, padding included.
 fn weights(layers: &[LayerInfo]) -> usize {
     let of_layer = |layer: &LayerInfo| {
         let own: usize =
             layer.tensors.iter().filter(|tensor| tensor.name == "weight").map(|tensor| tensor.numel()).sum();
-        let lead: usize = layer.input.iter().rev().skip(1).product();
-        own * lead + weights(layer.layers)
+        let positions: usize = match layer.kind {
+            "Conv2d" => layer.output[1..].iter().product(),
+            _ => layer.input.iter().rev().skip(1).product(),
+        };
+        own * positions + weights(layer.layers)
     };
     layers.iter().map(of_layer).sum()
 }

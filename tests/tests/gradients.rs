@@ -4,8 +4,8 @@ use core::cell::Cell;
 use plywood::loss::{Loss, TargetFor};
 use plywood::nn::activation::bits;
 use plywood::nn::{
-    Activate, Activation, ELU, Flatten, GELU, GELUTanh, Hardtanh, Identity, LeakyReLU, Linear, LogSoftmax, ReLU, SiLU,
-    Sigmoid, Softmax, Softplus, Tanh, Then,
+    Activate, Activation, Conv2d, ELU, Flatten, GELU, GELUTanh, Hardtanh, Identity, LeakyReLU, Linear, LogSoftmax,
+    MaxPool2d, ReLU, SiLU, Sigmoid, Softmax, Softplus, Tanh, Then,
 };
 use plywood::prelude::*;
 use plywood_tests::{each_network, gradcheck, samples};
@@ -143,6 +143,36 @@ fn softmax_and_log_softmax() {
     layer::<LogSoftmax<(D<7>,)>>("LogSoftmax on 7", &worst);
     layer::<LogSoftmax<(D<33>,)>>("LogSoftmax on 33", &worst);
     layer::<LogSoftmax<(D<3>, D<5>)>>("LogSoftmax on (3, 5)", &worst);
+}
+
+/// Shapes in and out, kernel, stride, padding, dilation.
+#[test]
+fn conv2d() {
+    let worst = Worst::of("Conv2d");
+    layer::<Conv2d<Shape![1, 1, 1], Shape![1, 1, 1], Shape![1, 1]>>("one pixel", &worst);
+    layer::<Conv2d<Shape![3, 5, 7], Shape![4, 3, 5], Shape![3, 3]>>("Conv2d(3, 4, 3)", &worst);
+    layer::<Conv2d<Shape![2, 5, 4], Shape![3, 5, 4], Shape![3, 3], Shape![1, 1], Shape![1, 1]>>("padded", &worst);
+    layer::<Conv2d<Shape![3, 2, 5], Shape![2, 2, 5], Shape![1, 1]>>("Conv2d(3, 2, 1)", &worst);
+    type Uneven = Conv2d<Shape![2, 9, 11], Shape![3, 4, 4], Shape![3, 5], Shape![2, 3], Shape![1, 2], Shape![2, 1]>;
+    layer::<Uneven>("two of each", &worst);
+    type Wide = Conv2d<Shape![1, 2, 1], Shape![2, 7, 6], Shape![2, 2], Shape![1, 1], Shape![3, 3], Shape![1, 1], false>;
+    layer::<Wide>("more padding than kernel, without a bias", &worst);
+    type Skips = Conv2d<Shape![2, 8, 8], Shape![2, 2, 2], Shape![2, 2], Shape![5, 5], Shape![0, 0], Shape![1, 1], false>;
+    layer::<Skips>("a stride over pixels that no window meets", &worst);
+    layer::<Then<Conv2d<Shape![2, 5, 4], Shape![3, 4, 2], Shape![2, 3]>, SiLU>>("Conv2d and SiLU", &worst);
+    layer::<Then<Uneven, Tanh>>("two of each and Tanh", &worst);
+    layer::<Then<Wide, GELU>>("more padding than kernel, without a bias, and GELU", &worst);
+}
+
+#[test]
+fn max_pool2d() {
+    let worst = Worst::of("MaxPool2d");
+    layer::<MaxPool2d<Shape![1, 1, 1], Shape![1, 1, 1], Shape![1, 1]>>("one pixel", &worst);
+    layer::<MaxPool2d<Shape![3, 4, 6], Shape![3, 2, 3], Shape![2, 2]>>("MaxPool2d(2)", &worst);
+    layer::<MaxPool2d<Shape![2, 5, 7], Shape![2, 2, 3], Shape![2, 2]>>("a row and a column left over", &worst);
+    type Overlaps = MaxPool2d<Shape![2, 5, 7], Shape![2, 5, 4], Shape![3, 4], Shape![1, 2], Shape![1, 2]>;
+    layer::<Overlaps>("windows that overlap, padded", &worst);
+    layer::<MaxPool2d<Shape![1, 7, 5], Shape![1, 2, 2], Shape![1, 2], Shape![4, 3]>>("windows with gaps", &worst);
 }
 
 #[test]

@@ -7,8 +7,8 @@
 use plywood::loss::Loss;
 use plywood::nn::activation::bits;
 use plywood::nn::{
-    Activate, Activation, Backward, ELU, Forward, GELU, GELUTanh, Hardtanh, LeakyReLU, Linear, LogSoftmax, ReLU, SiLU,
-    Sigmoid, Softmax, Softplus, Tanh, Then, activation::Pass,
+    Activate, Activation, Backward, Conv2d, ELU, Forward, GELU, GELUTanh, Hardtanh, LeakyReLU, Linear, LogSoftmax,
+    MaxPool2d, ReLU, SiLU, Sigmoid, Softmax, Softplus, Tanh, Then, activation::Pass,
 };
 use plywood::prelude::*;
 use plywood::tensor::FromNumel;
@@ -98,6 +98,8 @@ parity!(scaled: Scaled, Shape![5, 7], Shape![5], i64; CrossEntropyLoss.sum(), SG
 parity!(wide: Wide, Shape![17, 33], Shape![17, 17]; BCEWithLogitsLoss.sum(), Adam::new(1e-3));
 parity!(hourglass: Hourglass, Shape![_, 13], Shape![7], i64;
     CrossEntropyLoss, SGD::new(0.1).momentum(0.8).dampening(0.1).weight_decay(0.02));
+parity!(images: Images, Shape![_, 2, 9, 7], Shape![5], i64; CrossEntropyLoss, Adam::new(0.01));
+parity!(filter: Filter, Shape![3, 1, 6, 8], Shape![3, 2, 2, 2]; MSELoss, SGD::new(0.1).momentum(0.9));
 
 /// One layer by itself: output and gradients; `params` are the fixture's tensors in the layer's order.
 fn layer<L: Layer, E: Float>(name: &str, params: &[&str], floor: impl Fn(&[f64]) -> f64, tolerance: f64) {
@@ -184,17 +186,46 @@ fn activations() {
     activation::<Pass>("identity");
 }
 
-fn linear_layer<L: Layer>(name: &str, params: &[&str]) {
+fn sums<L: Layer>(name: &str, params: &[&str]) {
     layer::<L, f64>(name, params, floor_of, EXACT);
     layer::<L, f32>(name, params, floor_of, F32);
 }
 
 #[test]
 fn linear() {
-    linear_layer::<Linear<D<13>, D<7>>>("linear", &["weight", "bias"]);
-    linear_layer::<Linear<D<13>, D<7>, false>>("linear_unbiased", &["weight"]);
-    linear_layer::<Linear<D<5>, D<7>, true, (D<3>,)>>("linear_rows", &["weight", "bias"]);
-    linear_layer::<Linear<D<33>, D<65>>>("linear_wide", &["weight", "bias"]);
+    sums::<Linear<D<13>, D<7>>>("linear", &["weight", "bias"]);
+    sums::<Linear<D<13>, D<7>, false>>("linear_unbiased", &["weight"]);
+    sums::<Linear<D<5>, D<7>, true, (D<3>,)>>("linear_rows", &["weight", "bias"]);
+    sums::<Linear<D<33>, D<65>>>("linear_wide", &["weight", "bias"]);
+}
+
+#[test]
+fn conv2d() {
+    let params = ["weight", "bias"];
+    sums::<Conv2d<Shape![3, 8, 9], Shape![5, 6, 7], Shape![3, 3]>>("conv2d", &params);
+    type Padded = Conv2d<Shape![2, 7, 7], Shape![7, 7, 7], Shape![5, 5], Shape![1, 1], Shape![2, 2]>;
+    sums::<Padded>("conv2d_padded", &params);
+    type Uneven = Conv2d<Shape![2, 9, 11], Shape![4, 4, 4], Shape![3, 5], Shape![2, 3], Shape![1, 2], Shape![2, 1]>;
+    sums::<Uneven>("conv2d_uneven", &params);
+    type Same =
+        Conv2d<Shape![3, 6, 5], Shape![4, 6, 5], Shape![3, 5], Shape![1, 1], Shape![2, 4], Shape![2, 2], false>;
+    sums::<Same>("conv2d_same", &["weight"]);
+    type Strided = Conv2d<Shape![16, 13, 12], Shape![33, 7, 6], Shape![3, 3], Shape![2, 2], Shape![1, 1]>;
+    sums::<Strided>("conv2d_strided", &params);
+    sums::<Conv2d<Shape![17, 5, 3], Shape![9, 5, 3], Shape![1, 1]>>("conv2d_pixels", &params);
+    type Overhang = Conv2d<Shape![1, 1, 2], Shape![2, 6, 7], Shape![2, 2], Shape![1, 1], Shape![3, 3]>;
+    sums::<Overhang>("conv2d_overhang", &params);
+}
+
+/// Equal numbers, infinities and NaN among them: which one of a window gets the gradient shows.
+#[test]
+fn max_pool2d() {
+    sums::<MaxPool2d<Shape![3, 7, 8], Shape![3, 3, 4], Shape![2, 2]>>("max_pool2d", &[]);
+    type Uneven = MaxPool2d<Shape![2, 5, 7], Shape![2, 5, 4], Shape![3, 4], Shape![1, 2], Shape![1, 2]>;
+    sums::<Uneven>("max_pool2d_uneven", &[]);
+    type Special = MaxPool2d<Shape![2, 9, 8], Shape![2, 5, 4], Shape![3, 3], Shape![2, 2], Shape![1, 1]>;
+    layer::<Special, f64>("max_pool2d_special", &[], pointwise::<f64>, EXACT);
+    layer::<Special, f32>("max_pool2d_special", &[], pointwise::<f32>, F32);
 }
 
 /// Rows with ±10⁴, with equal and with nearly equal large numbers are among them.

@@ -3,7 +3,7 @@
 use super::{Checker, Fit, Flow, escaped};
 use crate::shape::{Dim, Shape};
 use crate::size::text_of;
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::Span;
 use quote::quote;
 use syn::Expr;
 use syn::spanned::Spanned;
@@ -59,8 +59,7 @@ impl Checker<'_> {
                     }
                 };
                 let what = format!("{place}: the number of features is not between 1 and 1,000,000,000");
-                let ty = self.constant(&product, what);
-                Some(Dim { expr: Some(quote!((#product))), ..Dim::opaque(ty, &shape.text()) })
+                Some(self.constant(&product, 1, what, &shape.text()))
             }
         }
     }
@@ -69,7 +68,8 @@ impl Checker<'_> {
     pub(super) fn fits_last(&mut self, flow: &Flow, wanted: &Dim, place: &str, span: Span) -> Shape {
         let dims = match &flow.shape {
             Shape::Opaque(ty) => {
-                self.fit_last(quote!(<#ty as ::plywood::__private::EndsWith>::Last), wanted, flow, place, span);
+                let last = Dim::opaque(quote!(<#ty as ::plywood::__private::EndsWith>::Last), "_");
+                self.fits(&last, wanted, "features", flow, place, span);
                 return Shape::Opaque(quote!(<#ty as ::plywood::__private::EndsWith>::Lead));
             }
             Shape::Known(dims) => dims,
@@ -89,6 +89,9 @@ impl Checker<'_> {
                         "{}, the last of which is {got}; put `Flatten` before this layer",
                         lead.iter().chain([last]).map(|dim| dim.text.as_str()).collect::<Vec<_>>().join(" × ")
                     ),
+                    _ if flow.image => {
+                        format!("{got} as the last of {}; `Flatten` gives all of them", flow.shape.text())
+                    }
                     _ if dims.len() > 1 => format!("{got} as the last of {}", flow.shape.text()),
                     _ => last.text.clone(),
                 };
@@ -97,27 +100,26 @@ impl Checker<'_> {
                 // What follows is checked by what this layer says of itself.
                 return Shape::Known(if dims.len() > 1 && flat == Some(want) { Vec::new() } else { lead.to_vec() });
             }
-            _ if last.is(wanted) => {}
-            _ if last.param || wanted.param => {
-                let message = format!("{place} takes {} features, but {} gives {}", wanted.text, flow.from, last.text);
-                self.mistakes.add(span, message);
-            }
-            _ => self.fit_last(last.ty.clone(), wanted, flow, place, span),
+            _ => self.fits(last, wanted, "features", flow, place, span),
         }
         Shape::Known(lead.to_vec())
     }
 
-    fn fit_last(&mut self, got: TokenStream, wanted: &Dim, flow: &Flow, place: &str, span: Span) {
-        if wanted.ty.to_string() == got.to_string() {
-            return;
+    /// Checks a size of which one side is no literal.
+    pub(super) fn fits(&mut self, got: &Dim, wanted: &Dim, noun: &str, flow: &Flow, place: &str, span: Span) {
+        if got.is(wanted) {
+        } else if (got.param || wanted.param) && !got.hidden() && !wanted.hidden() {
+            let message = format!("{place} takes {} {noun}, but {} gives {}", wanted.text, flow.from, got.text);
+            self.mistakes.add(span, message);
+        } else {
+            self.fits.push(Fit {
+                got: got.ty.clone(),
+                want: wanted.ty.clone(),
+                message: format!("{} takes {{Want}} {noun}, but {} gives {{Self}}", escaped(place), escaped(&flow.from)),
+                label: "takes {Want}, gets {Self}".to_owned(),
+                span,
+            });
         }
-        self.fits.push(Fit {
-            got,
-            want: wanted.ty.clone(),
-            message: format!("{} takes {{Want}} features, but {} gives {{Self}}", escaped(place), escaped(&flow.from)),
-            label: "takes {Want}, gets {Self}".to_owned(),
-            span,
-        });
     }
 
     /// Checks what comes out against the declared output.

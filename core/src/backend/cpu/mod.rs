@@ -2,8 +2,12 @@
 
 #![allow(unsafe_code)]
 
+mod conv;
 mod gemm;
 mod linear;
+mod max_pool;
 
+pub use conv::{Conv, Window, conv2d_backward, conv2d_forward};
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};
+pub use max_pool::{max_pool2d_backward, max_pool2d_forward};
