@@ -53,6 +53,7 @@ pub mod shape;
 pub mod tensor;
 pub mod train;
 
+pub use backend::cpu::{num_threads, set_num_threads};
 pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float, Numeric};
 pub use error::{Error, Result};

@@ -1,5 +1,5 @@
-use super::{Optimizer, Result, moments, same_length, setting};
-use crate::backend::Buffer;
+use super::{Optimizer, Result, moments, normal, same_length, setting};
+use crate::backend::{Buffer, cpu};
 use crate::element::Float;
 
 /// Adam (Kingma and Ba, 2014), as `torch.optim.Adam`.
@@ -67,14 +67,14 @@ impl<E: Float> Optimizer<E> for Adam<E> {
         let square = moments("Adam", &mut self.square, parameters.len())?;
         self.steps += 1;
         let length = E::of(self.lr / (1.0 - b1.powi(self.steps)));
-        let root = E::of((1.0 - b2.powi(self.steps)).sqrt());
+        let root = E::of(1.0 / (1.0 - b2.powi(self.steps)).sqrt());
         let [eps, decay, b1, b2, c1, c2] = [self.eps, self.weight_decay, b1, b2, 1.0 - b1, 1.0 - b2].map(E::of);
-        for (((p, g), m), v) in parameters.iter_mut().zip(gradients).zip(mean).zip(square) {
-            let g = *g + decay * *p;
-            *m = b1 * *m + c1 * g;
-            *v = b2 * *v + c2 * g * g;
-            *p -= length * *m / (v.sqrt() / root + eps);
-        }
+        cpu::update(parameters, gradients, [mean, square], |p, g, [m, v]| {
+            let g = g + decay * p;
+            let m = normal(b1 * m + c1 * g);
+            let v = normal(b2 * v + c2 * g * g);
+            (p - length * m / (v.sqrt() * root + eps), [m, v])
+        });
         Ok(())
     }
 
@@ -84,5 +84,21 @@ impl<E: Float> Optimizer<E> for Adam<E> {
 
     fn set_learning_rate(&mut self, lr: f64) {
         self.lr = lr;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step would be slow for ever, some hundred steps after a unit has died.
+    #[test]
+    fn moments_of_a_gradient_that_stays_zero_become_zero() {
+        let mut adam = Adam::<f32>::new(0.1).betas(0.9, 0.95);
+        let mut p = [1.0];
+        for step in 0..2000 {
+            adam.update(&mut p, &[if step == 0 { 1.0 } else { 0.0 }]).unwrap();
+        }
+        assert_eq!((adam.mean, adam.square), (Some(Buffer::zeros(1)), Some(Buffer::zeros(1))));
     }
 }

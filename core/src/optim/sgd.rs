@@ -1,5 +1,5 @@
-use super::{Optimizer, Result, moments, same_length, setting};
-use crate::backend::Buffer;
+use super::{Optimizer, Result, moments, normal, same_length, setting};
+use crate::backend::{Buffer, cpu};
 use crate::element::Float;
 
 /// Stochastic gradient descent, as `torch.optim.SGD`.
@@ -72,18 +72,17 @@ impl<E: Float> Optimizer<E> for SGD<E> {
         }
         let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(E::of);
         if self.momentum == 0.0 {
-            for (p, g) in parameters.iter_mut().zip(gradients) {
-                *p -= lr * (*g + decay * *p);
-            }
+            cpu::update(parameters, gradients, [], |p, g, []| (p - lr * (g + decay * p), []));
             return Ok(());
         }
         let fresh = E::of(if self.velocity.is_none() { 1.0 } else { 1.0 - self.dampening });
+        let nesterov = self.nesterov;
         let velocity = moments("SGD", &mut self.velocity, parameters.len())?;
-        for ((p, g), v) in parameters.iter_mut().zip(gradients).zip(velocity) {
-            let g = *g + decay * *p;
-            *v = momentum * *v + fresh * g;
-            *p -= lr * if self.nesterov { g + momentum * *v } else { *v };
-        }
+        cpu::update(parameters, gradients, [velocity], |p, g, [v]| {
+            let g = g + decay * p;
+            let v = normal(momentum * v + fresh * g);
+            (p - lr * if nesterov { g + momentum * v } else { v }, [v])
+        });
         Ok(())
     }
 
@@ -93,5 +92,21 @@ impl<E: Float> Optimizer<E> for SGD<E> {
 
     fn set_learning_rate(&mut self, lr: f64) {
         self.lr = lr;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step would be slow for ever, some hundred steps after a unit has died.
+    #[test]
+    fn the_velocity_of_a_gradient_that_stays_zero_becomes_zero() {
+        let mut sgd = SGD::<f32>::new(0.1).momentum(0.9);
+        let mut p = [1.0];
+        for step in 0..2000 {
+            sgd.update(&mut p, &[if step == 0 { 1.0 } else { 0.0 }]).unwrap();
+        }
+        assert_eq!(sgd.velocity, Some(Buffer::zeros(1)));
     }
 }

@@ -1,4 +1,4 @@
-use super::Matrix;
+use super::{Matrix, pool};
 use crate::element::Float;
 use crate::nn::Activation;
 
@@ -14,17 +14,21 @@ pub fn linear_forward<E: Float, A: Activation>(
     pre: &mut [E],
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
-    match b {
-        Some(b) => y.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(b)),
-        None => y.fill(E::zero()),
-    }
-    E::gemm(y, Matrix::new(x, inputs), Matrix::transposed(w, inputs), (rows, inputs, outputs));
-    if !A::FROM_OUTPUT {
-        pre.copy_from_slice(y);
-    }
-    if !A::IDENTITY {
-        y.iter_mut().for_each(|y| *y = A::forward(*y));
-    }
+    assert!(A::FROM_OUTPUT || pre.len() == y.len(), "no room for what the derivative needs");
+    let pre = pool::Shared(pre.as_mut_ptr());
+    let (a, wt) = (Matrix::new(x, inputs), Matrix::transposed(w, inputs));
+    E::gemm_then(y, a, wt, (rows, inputs, outputs), |i, j, y| {
+        if let Some(b) = b {
+            y.iter_mut().zip(&b[j..]).for_each(|(y, b)| *y += *b);
+        }
+        if !A::FROM_OUTPUT {
+            // SAFETY: `pre` is as long as the whole output, and each piece of the output is given to one thread once.
+            unsafe { core::slice::from_raw_parts_mut(pre.get().add(i * outputs + j), y.len()) }.copy_from_slice(y);
+        }
+        if !A::IDENTITY {
+            y.iter_mut().for_each(|y| *y = A::forward(*y));
+        }
+    });
 }
 
 /// The gradients of [`linear_forward`].
@@ -42,19 +46,48 @@ pub fn linear_backward<E: Float, A: Activation>(
     db: Option<&mut [E]>,
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
-    if !A::IDENTITY {
-        dy.iter_mut().zip(v).for_each(|(dy, v)| *dy *= A::derivative(*v));
-    }
-    if let Some(db) = db {
-        db.fill(E::zero());
-        for row in dy.chunks_exact(outputs) {
-            db.iter_mut().zip(row).for_each(|(db, dy)| *db += *dy);
-        }
-    }
-    dw.fill(E::zero());
-    E::gemm(dw, Matrix::transposed(dy, outputs), Matrix::new(x, inputs), (outputs, rows, inputs));
+    through_activation::<E, A>(v, dy, db, (rows, outputs));
+    E::gemm_then(dw, Matrix::transposed(dy, outputs), Matrix::new(x, inputs), (outputs, rows, inputs), |_, _, _| {});
     if let Some(dx) = dx {
-        dx.fill(E::zero());
-        E::gemm(dx, Matrix::new(dy, outputs), Matrix::new(w, inputs), (rows, outputs, inputs));
+        E::gemm_then(dx, Matrix::new(dy, outputs), Matrix::new(w, inputs), (rows, outputs, inputs), |_, _, _| {});
     }
 }
+
+/// `dy *= A'(v)`, and `db`, the sum of its rows, in one pass.
+fn through_activation<E: Float, A: Activation>(
+    v: &[E],
+    dy: &mut [E],
+    db: Option<&mut [E]>,
+    (rows, outputs): (usize, usize),
+) {
+    assert!(dy.len() == rows * outputs && (A::IDENTITY || v.len() == dy.len()), "slices are not of the sizes");
+    assert!(db.as_ref().is_none_or(|db| db.len() == outputs), "not one bias an output");
+    let parts = pool::threads_for(rows * outputs).min(outputs / COLUMNS).max(1);
+    let dy = pool::Shared(dy.as_mut_ptr());
+    let db = db.map(|db| pool::Shared(db.as_mut_ptr()));
+    // By columns: a sum is all of one thread.
+    pool::run(parts, |part| {
+        let columns = pool::cut(outputs, parts, COLUMNS, part);
+        // SAFETY: `db` has all columns, and each is in one part.
+        let mut db = db
+            .as_ref()
+            .map(|db| unsafe { core::slice::from_raw_parts_mut(db.get().add(columns.start), columns.len()) });
+        if let Some(db) = &mut db {
+            db.fill(E::zero());
+        }
+        for i in 0..rows {
+            let start = i * outputs + columns.start;
+            // SAFETY: the part's columns of one row.
+            let dy = unsafe { core::slice::from_raw_parts_mut(dy.get().add(start), columns.len()) };
+            if !A::IDENTITY {
+                dy.iter_mut().zip(&v[start..]).for_each(|(dy, v)| *dy *= A::derivative(*v));
+            }
+            if let Some(db) = &mut db {
+                db.iter_mut().zip(&*dy).for_each(|(db, dy)| *db += *dy);
+            }
+        }
+    });
+}
+
+/// A thread takes so many columns or more, in cache lines of its own.
+const COLUMNS: usize = 64;

@@ -6,8 +6,12 @@ mod conv;
 mod gemm;
 mod linear;
 mod max_pool;
+pub(crate) mod pool;
+mod update;
 
 pub use conv::{Conv, Window, conv2d_backward, conv2d_forward};
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};
 pub use max_pool::{max_pool2d_backward, max_pool2d_forward};
+pub use pool::{num_threads, set_num_threads};
+pub use update::update;

@@ -4,6 +4,7 @@
 //! of [`KC`], and a piece of b into column panels, which stay in a near cache while all of a passes by. Unlike there, a is
 //! never packed: a tile has so few rows that reading them where they are costs no more, whichever way they lie.
 
+use super::Product;
 use super::isa::{Kernel, Kernels};
 use super::kernel::Job;
 use super::pack::{Panel, pack, with_panel_memory};
@@ -23,33 +24,34 @@ const ALIAS: usize = 1024;
 /// A block of b of so many bytes stays in the second cache, and the tiles can follow the rows of y.
 const RESIDENT: usize = 512 << 10;
 
-/// `y += a · b`; all sizes are at least 1.
+/// The columns of a tile.
+pub(super) fn width<E>(kernels: &Kernels<E>) -> usize {
+    kernels.lanes * kernels.tiles[0].len()
+}
+
+/// A product, or a part of one.
 ///
 /// # Safety
 ///
-/// The machine has the kernels' instructions, and the slices hold what the sizes say.
-pub(super) unsafe fn product<E: Kernel>(
-    kernels: &Kernels<E>,
-    y: &mut [E],
-    a: Matrix<'_, E>,
-    b: Matrix<'_, E>,
-    (m, k, n): (usize, usize, usize),
-) {
-    let width = kernels.lanes * kernels.tiles[0].len();
+/// The machine has the kernels' instructions, the slices hold what the sizes say, and no other thread has these elements
+/// of y.
+pub(super) unsafe fn product<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
+    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
     let aliases = (b.row * size_of::<E>()).is_multiple_of(ALIAS);
     let in_place = b.col == 1 && m <= if aliases { ROWS_TO_PACK_ALIASES } else { ROWS_TO_PACK };
-    // Taken whether or not it is needed: then it grows with each of the sizes, and a smaller batch never asks for more
-    // than a larger one.
-    with_panel_memory(k.min(KC) * n.min(NC).next_multiple_of(kernels.lanes), |packed: *mut E| {
+    // Taken whether or not it is needed, and for the whole product: then it grows with each of the sizes, and neither a
+    // smaller batch nor a part ever asks for more than was taken for a larger one.
+    with_panel_memory(k.min(KC) * whole.2.min(NC).next_multiple_of(kernels.lanes), |packed: *mut E| {
         for (pc, kc) in pieces(k, KC, 1) {
-            for (jc, nc) in pieces(n, NC, width) {
+            for (jc, nc) in pieces(n, NC, width(kernels)) {
                 let block = Block {
                     kernels,
-                    y: y[jc..].as_mut_ptr(),
-                    y_row: n,
+                    y: y.wrapping_add(jc),
+                    y_row,
                     a: Matrix { data: &a.data[pc * a.col..], ..a },
                     b: Matrix { data: &b.data[pc * b.row + jc * b.col..], ..b },
                     sizes: (m, kc, nc),
+                    adds: adds || pc > 0,
                     packed,
                     in_place,
                 };
@@ -70,6 +72,8 @@ struct Block<'a, E: 'static> {
     b: Matrix<'a, E>,
     /// Of the piece: (m, k, n).
     sizes: (usize, usize, usize),
+    /// Whether what is in y belongs to the sums.
+    adds: bool,
     /// Where b is packed.
     packed: *mut E,
     /// Whether b is read where it is, except for columns that do not fill their vectors.
@@ -96,7 +100,7 @@ impl<E: Kernel> Block<'_, E> {
     /// those sizes.
     unsafe fn run(&self) {
         let (m, k, n) = self.sizes;
-        let width = self.kernels.lanes * self.kernels.tiles[0].len();
+        let width = width(self.kernels);
         let rows = || pieces(m, self.kernels.tiles.len(), 1);
         let columns = || (0..n).step_by(width).map(|start| self.columns(start, width.min(n - start)));
         // SAFETY: the caller's contract; rows and columns are inside the block.
@@ -145,7 +149,7 @@ impl<E: Kernel> Block<'_, E> {
     /// than the arithmetic, which can go on meanwhile.
     fn prefetch(&self, start: usize, (part, parts): (usize, usize)) {
         let (_, k, n) = self.sizes;
-        let len = (self.kernels.lanes * self.kernels.tiles[0].len()).min(n - start);
+        let len = width(self.kernels).min(n - start);
         let line = 64 / size_of::<E>();
         let (rows, row, cols) = if self.b.col == 1 { (k, self.b.row, len) } else { (len, self.b.col, k) };
         let from = self.b.data.as_ptr().wrapping_add(start * self.b.col);
@@ -178,6 +182,7 @@ impl<E: Kernel> Block<'_, E> {
             y,
             y_row: self.y_row,
             columns: columns.last,
+            adds: self.adds,
         };
         // SAFETY: the caller's contract: `rows` rows of a, whole vectors of b (in packed memory, or because they are
         // whole in b), and the tile of y.

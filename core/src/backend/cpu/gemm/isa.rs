@@ -47,6 +47,35 @@ impl Isa {
     }
 }
 
+/// Calls `f`, compiled for the widest vectors of this machine: for loops that the compiler vectorises. They keep their
+/// bits, because no instruction set changes what an operation gives or puts two into one.
+///
+/// For what it compiles, `f` must be inlined into it.
+#[inline]
+pub(in crate::backend::cpu) fn widest<T>(f: impl FnOnce() -> T) -> T {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn avx512<T>(f: impl FnOnce() -> T) -> T {
+            f()
+        }
+
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2<T>(f: impl FnOnce() -> T) -> T {
+            f()
+        }
+
+        match Isa::best() {
+            // SAFETY: this machine has it.
+            Isa::Avx512 => return unsafe { avx512(f) },
+            // SAFETY: this machine has it.
+            Isa::Avx2 => return unsafe { avx2(f) },
+            Isa::Portable => {}
+        }
+    }
+    f()
+}
+
 /// A kernel of [`super::kernel`] for one instruction set.
 pub(super) type Run<E> = unsafe fn(&Job<E>);
 
@@ -73,7 +102,7 @@ pub(super) struct Kernels<E: 'static> {
 }
 
 /// Element types with kernels.
-pub(super) trait Kernel: num_traits::Float + core::ops::AddAssign + 'static {
+pub(super) trait Kernel: num_traits::Float + core::ops::AddAssign + Send + Sync + 'static {
     /// The kernels of an instruction set. Running them asks for a machine that has it.
     fn kernels(isa: Isa) -> &'static Kernels<Self>;
 }

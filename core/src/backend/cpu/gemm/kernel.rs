@@ -5,7 +5,7 @@
 
 use super::vector::{Vector, prefetch};
 
-/// One call of a kernel: `y += a · b` for a few rows and columns.
+/// One call of a kernel: `y = a · b` or `y += a · b` for a few rows and columns.
 #[derive(Clone, Copy)]
 pub(super) struct Job<E> {
     /// The length of the sums.
@@ -22,6 +22,8 @@ pub(super) struct Job<E> {
     pub y_row: usize,
     /// The columns of y: in [`tile`] those in the last vector, in [`combine`] all.
     pub columns: usize,
+    /// Whether what is in y belongs to the sums.
+    pub adds: bool,
 }
 
 /// A tile of y, R rows by C vectors, the last of them perhaps in part: sums of outer products.
@@ -32,7 +34,7 @@ pub(super) struct Job<E> {
 /// last is not whole in y), `y` R rows of C - 1 vectors and `columns` elements, `1 ≤ columns ≤ LANES`.
 #[inline(always)]
 pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V::E>) {
-    let Job { k, mut a, a_row, a_col, mut b, b_step, y, y_row, columns } = *job;
+    let Job { k, mut a, a_row, a_col, mut b, b_step, y, y_row, columns, adds } = *job;
     // SAFETY: the caller's contract: every offset below is inside the matrices it describes. The pointers step with
     // wrapping arithmetic because the last step leaves them.
     unsafe {
@@ -60,10 +62,11 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V
         for (i, sums) in sums.iter().enumerate() {
             for (c, sum) in sums.iter().enumerate() {
                 let y = y.add(i * y_row + c * V::LANES);
-                if c + 1 < C || whole {
-                    V::load(y).add(*sum).store(y);
-                } else {
-                    V::load_first(y, columns).add(*sum).store_first(y, columns);
+                match (c + 1 < C || whole, adds) {
+                    (true, true) => V::load(y).add(*sum).store(y),
+                    (true, false) => sum.store(y),
+                    (false, true) => V::load_first(y, columns).add(*sum).store_first(y, columns),
+                    (false, false) => sum.store_first(y, columns),
                 }
             }
         }
@@ -78,9 +81,9 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V
 #[inline(always)]
 pub(super) unsafe fn dots<V: Vector, const R: usize, const C: usize, const U: usize>(job: &Job<V::E>)
 where
-    V::E: core::ops::AddAssign,
+    V::E: core::ops::Add<Output = V::E>,
 {
-    let Job { k, a, a_row, b, b_step, y, y_row, .. } = *job;
+    let Job { k, a, a_row, b, b_step, y, y_row, adds, .. } = *job;
     // SAFETY: the caller's contract; every load ends at or before `k`.
     unsafe {
         let mut sums = [[[V::zero(); C]; R]; U];
@@ -104,7 +107,8 @@ where
                 for more in &sums[1..] {
                     sum = sum.add(more[i][j]);
                 }
-                *y.add(i * y_row + j) += sum.sum();
+                let y = y.add(i * y_row + j);
+                *y = if adds { *y + sum.sum() } else { sum.sum() };
             }
         }
     }
@@ -144,7 +148,7 @@ unsafe fn step<V: Vector, const R: usize, const C: usize>(
 /// The machine has V's instructions; `a` holds a row of P, `b` P rows of `columns`, `y` a row of `columns`.
 #[inline(always)]
 pub(super) unsafe fn combine<V: Vector, const P: usize>(job: &Job<V::E>) {
-    let Job { a, a_col, b, b_step, y, columns, .. } = *job;
+    let Job { a, a_col, b, b_step, y, columns, adds, .. } = *job;
     // SAFETY: the caller's contract; whole vectors end at or before `columns`.
     unsafe {
         let mut factors = [V::zero(); P];
@@ -153,7 +157,7 @@ pub(super) unsafe fn combine<V: Vector, const P: usize>(job: &Job<V::E>) {
         }
         let mut j = 0;
         while j + V::LANES <= columns {
-            let mut sum = V::load(y.add(j));
+            let mut sum = if adds { V::load(y.add(j)) } else { V::zero() };
             for (p, factor) in factors.iter().enumerate() {
                 sum = factor.mul_add(V::load(b.add(p * b_step + j)), sum);
             }
@@ -161,7 +165,7 @@ pub(super) unsafe fn combine<V: Vector, const P: usize>(job: &Job<V::E>) {
             j += V::LANES;
         }
         if j < columns {
-            let mut sum = V::load_first(y.add(j), columns - j);
+            let mut sum = if adds { V::load_first(y.add(j), columns - j) } else { V::zero() };
             for (p, factor) in factors.iter().enumerate() {
                 sum = factor.mul_add(V::load_first(b.add(p * b_step + j), columns - j), sum);
             }

@@ -73,17 +73,35 @@ fn check_product<E: Kernel>(
     }
 }
 
+/// A product that does not add to y, and its `then`, which makes up for that.
+fn over<E: Kernel>(isa: Isa, y: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
+    let before = y.to_vec();
+    y.fill(E::nan());
+    in_parts(isa, 3, y, a, b, (m, k, n), false, |i, j, y| {
+        y.iter_mut().zip(&before[i * n + j..]).for_each(|(y, before)| *y += *before);
+    });
+}
+
 /// Every product function over the same sizes: all instruction sets, the tiles even where a product would not take
 /// them, and the plain loops.
 fn check_all<E: Kernel + Gemm>(sizes: (usize, usize, usize), rng: &mut Generator) {
     for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
-        let kernels = E::kernels(isa);
-        check_product::<E>(&format!("{isa:?}"), &|y, a, b, sizes| large(isa, y, a, b, sizes), sizes, rng);
-        if sizes.0 * sizes.1 * sizes.2 > 0 {
+        check_product::<E>(
+            &format!("{isa:?}"),
+            &|y, a, b, sizes| large(isa, y, a, b, sizes, true, |_, _, _| {}),
+            sizes,
+            rng,
+        );
+        let tiles: Product<'_, E> = &|y, a, b, (m, k, n)| {
+            let (whole, y_row, adds) = ((m, k, n), n, true);
+            let product = super::Product { y: y.as_mut_ptr(), y_row, a, b, sizes: whole, whole, adds };
             // SAFETY: `isa` is available, and the operands are made for the sizes.
-            let tiles: Product<'_, E> = &|y, a, b, sizes| unsafe { blocked::product(kernels, y, a, b, sizes) };
+            unsafe { blocked::product(E::kernels(isa), product) }
+        };
+        if sizes.0 * sizes.1 * sizes.2 > 0 {
             check_product::<E>(&format!("{isa:?} in tiles"), tiles, sizes, rng);
         }
+        check_product::<E>(&format!("{isa:?}, no sum before"), &|y, a, b, sizes| over(isa, y, a, b, sizes), sizes, rng);
     }
     check_product::<E>("plain loops", &small::product, sizes, rng);
     check_product::<E>("gemm", &E::gemm, sizes, rng);
@@ -153,7 +171,7 @@ fn real_numbers_agree_with_the_definition() {
         let b: Vec<f32> = (0..k * n).map(|_| rng.normal::<f32>()).collect();
         for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
             let mut y = vec![0.0; m * n];
-            large(isa, &mut y, Matrix::new(&a, k), Matrix::transposed(&b, k), (m, k, n));
+            large(isa, &mut y, Matrix::new(&a, k), Matrix::transposed(&b, k), (m, k, n), true, |_, _, _| {});
             for (i, y) in y.iter().enumerate() {
                 let terms = (0..k).map(|p| f64::from(a[i / n * k + p]) * f64::from(b[i % n * k + p]));
                 let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), x| (sum + x, size + x.abs()));
@@ -174,6 +192,42 @@ fn products_do_not_depend_on_the_thread() {
         y
     };
     assert_eq!(product(), std::thread::spawn(product).join().unwrap());
+}
+
+/// The same bits however a product is cut: along the sums, in tiles, in combinations; of few rows and of few columns.
+fn check_parts<E: Kernel + crate::element::Float>(bits: impl Fn(&E) -> u64) {
+    let mut rng = Generator::manual_seed(6);
+    let sizes =
+        [(1, 300, 500), (7, 130, 150), (70, 400, 150), (500, 70, 3), (90, 3, 400), (130, 500, 20), (64, 784, 128)];
+    for (m, k, n) in sizes {
+        let [a, b] = [m * k, k * n].map(|len| (0..len).map(|_| rng.normal::<E>()).collect::<Vec<_>>());
+        let layouts = [
+            (Matrix::new(&a, k), Matrix::new(&b, n)),
+            (Matrix::new(&a, k), Matrix::transposed(&b, k)),
+            (Matrix::transposed(&a, m), Matrix::new(&b, n)),
+        ];
+        for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
+            for (which, (a, b)) in layouts.into_iter().enumerate() {
+                let product = |parts| {
+                    let mut y = vec![E::nan(); m * n];
+                    in_parts(isa, parts, &mut y, a, b, (m, k, n), false, |_, _, y| {
+                        y.iter_mut().for_each(|y| *y += E::one());
+                    });
+                    y.iter().map(&bits).collect::<Vec<_>>()
+                };
+                let whole = product(1);
+                for parts in [2, 3, 7] {
+                    assert!(product(parts) == whole, "{isa:?}, {m} {k} {n}, layouts {which}, {parts} parts");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn products_do_not_depend_on_the_number_of_parts() {
+    check_parts::<f32>(|x| x.to_bits().into());
+    check_parts::<f64>(|x| x.to_bits());
 }
 
 #[test]

@@ -1,0 +1,468 @@
+//! Threads that help with one large piece of work at a time.
+//!
+//! Work is cut into parts that write disjoint memory, and every number is computed in the same way whatever the cut: so
+//! results do not depend on how many threads there are, nor on which of them took which part. The caller takes parts
+//! like everyone else. Nothing ever waits for a thread to wake up; a busy machine only means that the caller does more.
+//!
+//! Handing out work takes no lock and no system call while the helpers are awake: they watch one word, from which a part
+//! is claimed by adding one to it. They do so for some microseconds after their last part, as long as the gap between
+//! two products of a training step, and then sleep. They start with the first work that is large enough for them.
+
+use crate::error::{Error, Result};
+use core::any::Any;
+use core::cell::UnsafeCell;
+use core::hint::spin_loop;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+/// The environment variable of the number of threads.
+const VARIABLE: &str = "PLYWOOD_NUM_THREADS";
+
+/// A part takes at least so long, in nanoseconds on one thread: below, waking a helper that sleeps costs more than it
+/// gives.
+const PART: usize = 10_000;
+
+/// How long a helper without work watches for more before it sleeps.
+const WATCH: Duration = Duration::from_micros(100);
+/// How long anyone watches without letting others have the processor.
+const SPIN: Duration = Duration::from_micros(30);
+/// How long a caller waits for the helpers' last parts before it sleeps between looks: they have lost their processor.
+const LATE: Duration = Duration::from_millis(2);
+
+static POOL: Pool = Pool::new();
+
+/// The number of threads that large layers are computed with on the CPU, the calling one included; as
+/// `torch.get_num_threads`.
+///
+/// It is what [`set_num_threads`] last said, or else the environment variable `PLYWOOD_NUM_THREADS`, or else the number
+/// of processor cores that the program may use. Small layers are computed by the calling thread alone. Whatever the
+/// number, the results are the same to the bit.
+///
+/// ```
+/// assert!(plywood::num_threads() >= 1);
+/// ```
+#[must_use]
+pub fn num_threads() -> usize {
+    POOL.threads()
+}
+
+/// Changes [`num_threads`], for the whole program; as `torch.set_num_threads`.
+///
+/// # Errors
+/// If the number is not between 1 and 1024.
+///
+/// ```
+/// plywood::set_num_threads(2)?;
+/// assert_eq!(plywood::num_threads(), 2);
+/// # Ok::<(), plywood::Error>(())
+/// ```
+pub fn set_num_threads(threads: usize) -> Result<()> {
+    if !(1..=MOST).contains(&threads) {
+        let what = "the number of threads";
+        return Err(Error::Setting { what, given: threads.to_string(), expected: "between 1 and 1024" });
+    }
+    POOL.threads.store(threads, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The most threads.
+const MOST: usize = 1024;
+
+/// How many threads pay for work that takes one thread so many nanoseconds.
+pub(crate) fn threads_for(nanoseconds: usize) -> usize {
+    // Asked in this order, small networks never look at the environment.
+    if nanoseconds < 2 * PART { 1 } else { (nanoseconds / PART).min(num_threads()) }
+}
+
+/// Calls `f` with each part, `0..parts`, on as many threads as are free; returns when all are done.
+///
+/// Inside of a part, and while another thread's work is under way, the caller does all parts itself. If parts panic, the
+/// panic of one of them goes on in the caller when none is under way any more.
+pub(crate) fn run(parts: usize, f: impl Fn(usize) + Sync) {
+    POOL.run(parts, &f);
+}
+
+/// [`run`] over pieces of `len` elements, the last of them perhaps shorter: `f` takes the number of a piece and the
+/// piece.
+pub(crate) fn chunks_mut<T: Send>(data: &mut [T], len: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let whole = data.len();
+    let data = Shared(data.as_mut_ptr());
+    run(whole.div_ceil(len), |i| {
+        let start = i * len;
+        // SAFETY: pieces are inside the slice and do not overlap, and each number is given to one part.
+        f(i, unsafe { core::slice::from_raw_parts_mut(data.get().add(start), len.min(whole - start)) });
+    });
+}
+
+/// One of `parts` pieces of `0..len`, all about equal and all but the last a multiple of `unit`. A piece may be empty.
+pub(crate) fn cut(len: usize, parts: usize, unit: usize, part: usize) -> Range<usize> {
+    let units = len.div_ceil(unit);
+    let border = |part: usize| (units * part / parts * unit).min(len);
+    border(part)..border(part + 1)
+}
+
+/// A pointer to memory of which every part takes a piece of its own.
+pub(crate) struct Shared<T>(pub(crate) *mut T);
+
+impl<T> Shared<T> {
+    /// The pointer: a method, so that a closure borrows the whole.
+    pub(crate) fn get(&self) -> *mut T {
+        self.0
+    }
+}
+
+// SAFETY: a pointer alone does nothing; who follows it takes a piece that no other thread has.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+/// A value in cache lines of its own: what one thread writes does not slow down who reads its neighbour.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+type Part<'a> = &'a (dyn Fn(usize) + Sync);
+
+struct Pool {
+    /// How many threads to use, the caller included; 0 until someone asks.
+    threads: AtomicUsize,
+    /// The helpers so far. Who holds the lock has the pool for one piece of work.
+    helpers: Mutex<Vec<Helper>>,
+    /// The number of parts in the upper half, and the next part in the lower half.
+    claims: Apart<AtomicU64>,
+    /// How many parts are done.
+    done: Apart<AtomicUsize>,
+    /// The parts' function, while there are parts to be done.
+    part: UnsafeCell<Option<Part<'static>>>,
+    /// The last panic.
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+// SAFETY: `part` is written by who holds the lock of `helpers`, while there is no part to claim, and read after a claim.
+unsafe impl Sync for Pool {}
+
+struct Helper {
+    thread: Thread,
+    asleep: Arc<AtomicBool>,
+}
+
+impl Pool {
+    const fn new() -> Self {
+        Pool {
+            threads: AtomicUsize::new(0),
+            helpers: Mutex::new(Vec::new()),
+            claims: Apart(AtomicU64::new(0)),
+            done: Apart(AtomicUsize::new(0)),
+            part: UnsafeCell::new(None),
+            panic: Mutex::new(None),
+        }
+    }
+
+    fn threads(&self) -> usize {
+        match self.threads.load(Ordering::Relaxed) {
+            0 => {
+                // If two ask at once, both find the same, unless `set_num_threads` comes between and wins.
+                let found = from_environment().unwrap_or_else(cores).clamp(1, MOST);
+                match self.threads.compare_exchange(0, found, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => found,
+                    Err(set) => set,
+                }
+            }
+            threads => threads,
+        }
+    }
+
+    fn run(&'static self, parts: usize, f: Part<'_>) {
+        let wanted = if parts > 1 { parts.min(self.threads()) - 1 } else { 0 };
+        if wanted > 0
+            && let Some(mut helpers) = match self.helpers.try_lock() {
+                Ok(helpers) => Some(helpers),
+                Err(TryLockError::Poisoned(helpers)) => Some(helpers.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        {
+            self.start(&mut helpers, wanted);
+            self.share(&helpers[..wanted.min(helpers.len())], parts, f);
+            drop(helpers);
+            let panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(panic) = panic {
+                resume_unwind(panic);
+            }
+        } else {
+            (0..parts).for_each(f);
+        }
+    }
+
+    /// Starts helpers until there are as many as wanted. A machine that gives no more threads makes do with fewer.
+    fn start(&'static self, helpers: &mut Vec<Helper>, wanted: usize) {
+        while helpers.len() < wanted {
+            let index = helpers.len();
+            let asleep = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&asleep);
+            let builder = thread::Builder::new().name(format!("plywood-{}", index + 1));
+            let Ok(handle) = builder.spawn(move || self.help(index, &flag)) else { break };
+            helpers.push(Helper { thread: handle.thread().clone(), asleep });
+        }
+    }
+
+    /// Does all parts together with the helpers. The caller holds the lock of `helpers`.
+    fn share(&self, helpers: &[Helper], parts: usize, f: Part<'_>) {
+        assert!(u32::try_from(parts).is_ok(), "too many parts");
+        // SAFETY: only the lifetime changes. Nobody calls it after `share` returns: that is when every part is done, and
+        // it is called for claimed parts only.
+        let f = unsafe { core::mem::transmute::<Part<'_>, Part<'static>>(f) };
+        // SAFETY: there is no part to claim, and no other caller, who would need the lock.
+        unsafe { *self.part.get() = Some(f) };
+        self.done.0.store(0, Ordering::Relaxed);
+        // Sequentially consistent, like the helper's flag and its last look at the claims before it sleeps: either it
+        // sees the parts, or its sleep is seen here.
+        self.claims.0.store((parts as u64) << 32, Ordering::SeqCst);
+        for helper in helpers {
+            if helper.asleep.load(Ordering::SeqCst) {
+                helper.thread.unpark();
+            }
+        }
+        self.work();
+        let done = || self.done.0.load(Ordering::Acquire) == parts;
+        if !watch(LATE, done) {
+            while !done() {
+                thread::sleep(SPIN);
+            }
+        }
+    }
+
+    /// Whether there is a part that nobody has claimed.
+    fn has_work(&self, order: Ordering) -> bool {
+        let claims = self.claims.0.load(order);
+        claims & 0xffff_ffff < claims >> 32
+    }
+
+    /// Claims parts and does them until there are none.
+    fn work(&self) {
+        let mut claims = self.claims.0.load(Ordering::Relaxed);
+        while claims & 0xffff_ffff < claims >> 32 {
+            // Whatever happened since the load: a word that is still the same is a part of the current work.
+            match self.claims.0.compare_exchange_weak(claims, claims + 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => {
+                    // SAFETY: a part is claimed and not done, so the function stays until it is.
+                    let part = unsafe { *self.part.get() };
+                    let index = (claims & 0xffff_ffff) as usize;
+                    let result = catch_unwind(AssertUnwindSafe(|| part.into_iter().for_each(|part| part(index))));
+                    if let Err(panic) = result {
+                        *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                    }
+                    self.done.0.fetch_add(1, Ordering::Release);
+                    claims = self.claims.0.load(Ordering::Relaxed);
+                }
+                Err(now) => claims = now,
+            }
+        }
+    }
+
+    /// The life of a helper.
+    fn help(&self, index: usize, asleep: &AtomicBool) {
+        loop {
+            let is_wanted = || index + 1 < self.threads.load(Ordering::Relaxed);
+            if is_wanted() && watch(WATCH, || self.has_work(Ordering::Relaxed)) {
+                self.work();
+                continue;
+            }
+            asleep.store(true, Ordering::SeqCst);
+            if !(is_wanted() && self.has_work(Ordering::SeqCst)) {
+                thread::park();
+            }
+            asleep.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Waits until something happens, for so long at most: first at full speed, then leaving the processor to others.
+/// Whether it happened.
+fn watch(most: Duration, happened: impl Fn() -> bool) -> bool {
+    let mut start = None;
+    loop {
+        for _ in 0..32 {
+            if happened() {
+                return true;
+            }
+            spin_loop();
+        }
+        let waited = start.get_or_insert_with(Instant::now).elapsed();
+        if waited >= most {
+            return happened();
+        }
+        if waited >= SPIN {
+            thread::yield_now();
+        }
+    }
+}
+
+fn from_environment() -> Option<usize> {
+    let value = std::env::var_os(VARIABLE)?;
+    let threads = value.to_str().and_then(|value| value.trim().parse().ok()).filter(|threads| *threads > 0);
+    if threads.is_none() {
+        eprintln!("plywood: {VARIABLE} is {value:?}, but must be a number from 1 on; using the number of cores");
+    }
+    threads
+}
+
+/// The cores that this program may use: two threads of one core would share the arithmetic that one of them fills.
+fn cores() -> usize {
+    let allowed = thread::available_parallelism().map_or(1, usize::from);
+    let cpus = |file: &str| std::fs::read_to_string(format!("/sys/devices/system/cpu/{file}")).map(|list| count(&list));
+    match (cpus("online"), cpus("cpu0/topology/thread_siblings_list")) {
+        (Ok(online), Ok(siblings)) if siblings > 0 => allowed.min((online / siblings).max(1)),
+        _ => allowed,
+    }
+}
+
+/// How many numbers a list of Linux holds: `0-3,8` has five.
+fn count(list: &str) -> usize {
+    list.trim()
+        .split(',')
+        .filter_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+            Some((last + 1).saturating_sub(first))
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(threads: usize) -> &'static Pool {
+        let pool = Box::leak(Box::new(Pool::new()));
+        pool.threads.store(threads, Ordering::Relaxed);
+        pool
+    }
+
+    /// How often each part is done.
+    fn times(pool: &'static Pool, parts: usize) -> Vec<usize> {
+        let times: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+        pool.run(parts, &|part| {
+            times[part].fetch_add(1, Ordering::Relaxed);
+        });
+        times.into_iter().map(AtomicUsize::into_inner).collect()
+    }
+
+    #[test]
+    fn every_part_is_done_once() {
+        for threads in [1, 2, 3, 7] {
+            let pool = pool(threads);
+            for parts in [0, 1, 2, 3, 8, 100] {
+                assert_eq!(times(pool, parts), vec![1; parts], "{threads} threads");
+            }
+            assert!(pool.helpers.lock().unwrap().len() < threads);
+        }
+    }
+
+    /// A helper would miss work, or do a part of the work before; with gaps that let it fall asleep in between.
+    #[test]
+    fn a_hundred_thousand_times() {
+        let pool = pool(3);
+        let sum = AtomicUsize::new(0);
+        for i in 0..100_000 {
+            pool.run(3, &|part| {
+                sum.fetch_add(part + i, Ordering::Relaxed);
+            });
+            assert_eq!(sum.swap(0, Ordering::Relaxed), 3 + 3 * i);
+            if i % 1000 == 0 {
+                thread::sleep(3 * WATCH);
+            }
+        }
+    }
+
+    /// Helpers do take part: otherwise parts that wait for one another never end.
+    #[test]
+    fn parts_run_at_the_same_time() {
+        let pool = pool(3);
+        for _ in 0..100 {
+            let barrier = std::sync::Barrier::new(3);
+            pool.run(3, &|_| {
+                barrier.wait();
+            });
+        }
+    }
+
+    #[test]
+    fn inside_of_a_part_and_from_several_threads() {
+        let pool = pool(3);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2000 {
+                        let sum = AtomicUsize::new(0);
+                        pool.run(3, &|i| {
+                            pool.run(5, &|j| {
+                                sum.fetch_add(10 * i + j, Ordering::Relaxed);
+                            });
+                        });
+                        assert_eq!(sum.into_inner(), 5 * 30 + 3 * 10);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_arrives_when_all_parts_are_done() {
+        let pool = pool(3);
+        for i in 0..200 {
+            let done = AtomicUsize::new(0);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                pool.run(6, &|part| {
+                    done.fetch_add(1, Ordering::Relaxed);
+                    assert!(part != i % 6, "part {part}");
+                });
+            }));
+            let message = *result.unwrap_err().downcast::<String>().unwrap();
+            assert_eq!(message, format!("part {}", i % 6));
+            assert_eq!(done.into_inner(), 6);
+            assert_eq!(times(pool, 9), [1; 9]);
+        }
+    }
+
+    #[test]
+    fn fewer_and_more_threads() {
+        let pool = pool(4);
+        for threads in [4, 2, 1, 5, 3] {
+            pool.threads.store(threads, Ordering::Relaxed);
+            for _ in 0..1000 {
+                assert_eq!(times(pool, 8), [1; 8]);
+            }
+        }
+        assert_eq!(pool.helpers.lock().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn pieces_of_a_slice() {
+        let mut data = [0; 10];
+        chunks_mut(&mut data, 4, |i, piece| piece.iter_mut().for_each(|x| *x = 10 * i + piece_len(i)));
+        assert_eq!(data, [4, 4, 4, 4, 14, 14, 14, 14, 22, 22]);
+        chunks_mut(&mut data[..0], 4, |_, _| panic!("there is no piece"));
+
+        fn piece_len(i: usize) -> usize {
+            if i < 2 { 4 } else { 2 }
+        }
+    }
+
+    #[test]
+    fn lists_of_processors() {
+        assert_eq!(["0", "0-1", "0,32", "0-3,8", "", "\n"].map(count), [1, 2, 2, 5, 0, 0]);
+        assert!(cores() >= 1);
+    }
+
+    #[test]
+    fn no_threads_at_all_is_an_error() {
+        for threads in [0, MOST + 1] {
+            let message = set_num_threads(threads).unwrap_err().to_string();
+            assert_eq!(message, format!("the number of threads is {threads}, but must be between 1 and 1024"));
+        }
+    }
+}
