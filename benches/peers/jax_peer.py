@@ -81,7 +81,5 @@ def step_of(workload, kind):
     return train
 
 
-for task in sys.argv[1:]:
-    name, kind = task.split(":")
-    workload = protocol.Workload(name)
+for workload, kind in protocol.tasks(sys.argv[1:]):
     protocol.measure("jax", workload, kind, threads, step_of(workload, kind))

@@ -15,6 +15,14 @@ BENCHES = Path(__file__).resolve().parent.parent
 WORKLOADS = json.loads((BENCHES / "workloads.json").read_text())
 LOSSES = json.loads((BENCHES / "losses.json").read_text())
 CHECKED_STEPS = 20
+TASKS = [f"W{i}:sgd" for i in range(1, 8)] + ["W4:adam", "W5:adam"] + [f"W{i}:infer1" for i in (1, 3, 4, 5)]
+
+
+def tasks(arguments):
+    """The workload and the kind of each task: `W4:adam`, or `W3` for `W3:sgd`."""
+    for argument in arguments:
+        name, _, kind = argument.partition(":")
+        yield Workload(name), kind or "sgd"
 
 
 class Workload:

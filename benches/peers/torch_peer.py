@@ -65,17 +65,12 @@ def step_of(workload, kind):
 
 
 if sys.argv[1:] == ["--losses"]:
-    tasks = [f"W{i}:sgd" for i in range(1, 8)] + ["W4:adam", "W5:adam"] + [f"W{i}:infer1" for i in (1, 3, 4, 5)]
     losses = {}
-    for task in tasks:
-        name, kind = task.split(":")
-        workload = protocol.Workload(name)
-        losses[task] = protocol.first_losses(workload, kind, step_of(workload, kind))
+    for workload, kind in protocol.tasks(protocol.TASKS):
+        losses[f"{workload.name}:{kind}"] = protocol.first_losses(workload, kind, step_of(workload, kind))
     lines = ",\n".join(f"  {json.dumps(task)}: {json.dumps(values)}" for task, values in losses.items())
     (protocol.BENCHES / "losses.json").write_text(f"{{\n{lines}\n}}\n")
     sys.exit()
 
-for task in sys.argv[1:]:
-    name, kind = task.split(":")
-    workload = protocol.Workload(name)
+for workload, kind in protocol.tasks(sys.argv[1:]):
     protocol.measure("torch", workload, kind, threads, step_of(workload, kind))

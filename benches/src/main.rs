@@ -9,7 +9,7 @@ mod table;
 use plywood_bench_protocol::{Line, Row, Task, measure};
 use std::error::Error;
 use std::io::IsTerminal;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 const HELP: &str = "\
 Usage: plywood-bench [TASK]...             measure tasks (W5, W4:adam, W1:infer1), or all of them
@@ -23,11 +23,6 @@ Usage: plywood-bench [TASK]...             measure tasks (W5, W4:adam, W1:infer1
   --against FILE  show the results of this file as well; can be given more than once
   --saved         measure nothing: show the files alone
 ";
-
-/// How many threads Plywood computes on.
-fn threads() -> usize {
-    1
-}
 
 struct Options {
     tasks: Vec<Task>,
@@ -56,8 +51,7 @@ fn options(arguments: &[String]) -> Result<Options, Box<dyn Error>> {
         }
     }
     if options.tasks.is_empty() {
-        // Plywood has no convolutions yet.
-        options.tasks = Task::all().into_iter().filter(|task| task.workload.name != "W7").collect();
+        options.tasks = Task::all();
     }
     Ok(options)
 }
@@ -72,15 +66,16 @@ fn read(file: &str) -> Result<Vec<Line>, Box<dyn Error>> {
 
 /// Every task once a round, and the limits of the machine beside them.
 fn rounds(options: &Options) -> Result<Vec<Line>, Box<dyn Error>> {
+    let threads = plywood::num_threads();
     let mut lines = Vec::new();
     for round in 1..=options.rounds {
-        let machine = floors::machine(threads());
+        let machine = floors::machine(threads);
         for task in &options.tasks {
             if std::io::stderr().is_terminal() {
                 eprint!("\r\x1b[Kround {round} of {}: {task} ", options.rounds);
             }
             let mut step = networks::step(task)?;
-            let row = measure("plywood", task, threads(), options.secs, &mut *step);
+            let row = measure("plywood", task, threads, options.secs, &mut *step);
             lines.push(Line::Row(Row { floor_us: Some(floors::floor_us(task, &machine)), ..row }));
         }
         lines.push(Line::Machine(machine));
@@ -100,17 +95,8 @@ fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
         _ => {}
     }
     let options = options(arguments)?;
-    if let Some(n) = options.threads.filter(|n| *n != threads()) {
-        let variable = "PLYWOOD_NUM_THREADS";
-        if std::env::var(variable).is_ok_and(|set| set == n.to_string()) {
-            return Err(format!("Plywood computes on {} threads and not on {n}", threads()).into());
-        }
-        // The number is read once, before the first product.
-        return Ok(Command::new(std::env::current_exe()?)
-            .args(arguments)
-            .env(variable, n.to_string())
-            .status()?
-            .success());
+    if let Some(n) = options.threads {
+        plywood::set_num_threads(n)?;
     }
     let own = if options.saved { vec![] } else { rounds(&options)? };
     let mut lines = own.clone();

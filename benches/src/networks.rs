@@ -10,6 +10,18 @@ sequential! { struct W3 { Linear(4, 64), ReLU, Linear(64, 64), ReLU, Linear(64, 
 sequential! { struct W4 { Linear(784, 128), ReLU, Linear(128, 10) } }
 sequential! { struct W5 { Linear(784, 1024), ReLU, Linear(1024, 1024), ReLU, Linear(1024, 10) } }
 sequential! { struct W6 { Linear(1024, 4096), ReLU, Linear(4096, 4096), ReLU, Linear(4096, 1024) } }
+sequential! {
+    struct W7: (1, 28, 28) => 10 {
+        Conv2d(1, 16, kernel = 3, padding = 1),
+        ReLU,
+        MaxPool2d(2),
+        Conv2d(16, 32, kernel = 3, padding = 1),
+        ReLU,
+        MaxPool2d(2),
+        Flatten,
+        Linear(1568, 10),
+    }
+}
 
 /// What runs one step with a learning rate and returns the loss; in inference, the first output.
 pub(crate) type Step = Box<dyn FnMut(f64) -> f32>;
@@ -53,6 +65,7 @@ pub(crate) fn step(task: &Task) -> plywood::Result<Step> {
         "W4" => step!(task, W4, [64, 784], Tensor::<Shape![64], i64>::from_vec(labels())?, CrossEntropyLoss),
         "W5" => step!(task, W5, [128, 784], Tensor::<Shape![128], i64>::from_vec(labels())?, CrossEntropyLoss),
         "W6" => step!(task, W6, [256, 1024], Tensor::<Shape![256, 1024]>::from_vec(targets())?, MSELoss),
+        "W7" => step!(task, W7, [64, 1, 28, 28], Tensor::<Shape![64], i64>::from_vec(labels())?, CrossEntropyLoss),
         name => unreachable!("`{name}` is no workload"),
     })
 }
