@@ -96,7 +96,10 @@ pub(crate) fn run() -> Result<(), Box<dyn Error>> {
     let plywood = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core").canonicalize()?;
     let root = plywood.join("../target/compile");
     let place = Place { root, plywood };
-    let row = |what: &str, found: String, target: &str| [what, &found, target].map(str::to_owned).to_vec();
+    let row = |what: &str, found: String, aim: &str| {
+        eprintln!("{what}: {found}");
+        [what, &found, aim].map(str::to_owned).to_vec()
+    };
     let mut table = vec![row("what", "found".to_owned(), "aim")];
     let seconds = |seconds: f64| format!("{seconds:.2} s");
 
