@@ -1,0 +1,76 @@
+"""PyTorch, eager, with its default optimizers.
+
+usage: torch_peer.py W1:sgd W4:adam W5:infer1 …     measure
+       torch_peer.py --losses                        write benches/losses.json, which all are checked against
+"""
+
+import json
+import os
+import sys
+
+threads = int(os.environ.get("BENCH_THREADS", 1))
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import protocol
+
+torch.set_num_threads(threads)
+
+
+def model_of(workload):
+    layers = []
+    for i, (w, b) in enumerate(zip(workload.w, workload.b)):
+        conv = w.ndim == 4
+        if not conv and i > 0 and workload.w[i - 1].ndim == 4:
+            layers.append(nn.Flatten())
+        layer = nn.Conv2d(w.shape[1], w.shape[0], w.shape[2], padding=1) if conv else nn.Linear(w.shape[1], w.shape[0])
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(w))
+            layer.bias.copy_(torch.from_numpy(b))
+        layers.append(layer)
+        if i + 1 < len(workload.w):
+            layers.append(nn.ReLU() if workload.activation == "relu" else nn.Sigmoid())
+        if conv:
+            layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)
+
+
+def step_of(workload, kind):
+    model = model_of(workload)
+    x, y = torch.from_numpy(workload.x), torch.from_numpy(workload.y)
+    if kind == "infer1":
+        row = x[:1].contiguous()
+
+        def infer(_lr):
+            with torch.inference_mode():
+                return model(row)[0, 0].item()
+
+        return infer
+    loss_of = {"ce": F.cross_entropy, "bce": F.binary_cross_entropy_with_logits, "mse": F.mse_loss}[workload.loss]
+    optimizer = (torch.optim.Adam if kind == "adam" else torch.optim.SGD)(model.parameters(), lr=1.0)
+
+    def train(lr):
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return train
+
+
+if sys.argv[1:] == ["--losses"]:
+    losses = {}
+    for workload, kind in protocol.tasks(protocol.TASKS):
+        losses[f"{workload.name}:{kind}"] = protocol.first_losses(workload, kind, step_of(workload, kind))
+    lines = ",\n".join(f"  {json.dumps(task)}: {json.dumps(values)}" for task, values in losses.items())
+    (protocol.BENCHES / "losses.json").write_text(f"{{\n{lines}\n}}\n")
+    sys.exit()
+
+for workload, kind in protocol.tasks(sys.argv[1:]):
+    protocol.measure("torch", workload, kind, threads, step_of(workload, kind))

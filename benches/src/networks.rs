@@ -1,0 +1,75 @@
+//! The workloads as a user of Plywood writes them.
+
+use plywood::prelude::*;
+use plywood_bench_protocol::{Kind, Task, Workload};
+use std::hint::black_box;
+
+sequential! { struct W1 { Linear(6, 4), Sigmoid, Linear(4, 1) } }
+sequential! { struct W2 { Linear(2, 10), Sigmoid, Linear(10, 1) } }
+sequential! { struct W3 { Linear(4, 64), ReLU, Linear(64, 64), ReLU, Linear(64, 3) } }
+sequential! { struct W4 { Linear(784, 128), ReLU, Linear(128, 10) } }
+sequential! { struct W5 { Linear(784, 1024), ReLU, Linear(1024, 1024), ReLU, Linear(1024, 10) } }
+sequential! { struct W6 { Linear(1024, 4096), ReLU, Linear(4096, 4096), ReLU, Linear(4096, 1024) } }
+sequential! {
+    struct W7: (1, 28, 28) => 10 {
+        Conv2d(1, 16, kernel = 3, padding = 1),
+        ReLU,
+        MaxPool2d(2),
+        Conv2d(16, 32, kernel = 3, padding = 1),
+        ReLU,
+        MaxPool2d(2),
+        Flatten,
+        Linear(1568, 10),
+    }
+}
+
+/// What runs one step with a learning rate and returns the loss; in inference, the first output.
+pub(crate) type Step = Box<dyn FnMut(f64) -> f32>;
+
+/// A step of a network on `[batch, input…]` with a target and a loss.
+macro_rules! step {
+    ($task:ident, $Net:ty, [$batch:literal, $($input:literal),+], $target:expr, $loss:expr) => {{
+        let mut model = <$Net>::from_parameters(&parameters(&$task.workload))?;
+        let x = $task.workload.x();
+        match $task.kind {
+            Kind::Infer1 => {
+                let x: Tensor<Shape![1, $($input),+]> = Tensor::from_slice(&x[..$task.workload.features()])?;
+                let mut workspace = Workspace::new();
+                Box::new(move |_| model.forward_with(&mut workspace, black_box(&x)).as_slice()[0])
+            }
+            Kind::Sgd => step!(train model, SGD::new(0.0), x, [$batch, $($input),+], $target, $loss),
+            Kind::Adam => step!(train model, Adam::new(0.0), x, [$batch, $($input),+], $target, $loss),
+        }
+    }};
+    (train $model:ident, $optimizer:expr, $x:ident, [$($shape:literal),+], $target:expr, $loss:expr) => {{
+        let x: Tensor<Shape![$($shape),+]> = Tensor::from_slice(&$x)?;
+        let (y, mut optimizer, mut workspace) = ($target, $optimizer, Workspace::new());
+        Box::new(move |lr| {
+            optimizer.set_learning_rate(lr);
+            let step = $model.gradients_with(&mut workspace, black_box(&x), &y, &$loss);
+            let (loss, gradients) = step.expect("the batch fits");
+            optimizer.step(&mut $model, gradients).expect("the gradients fit");
+            loss
+        })
+    }};
+}
+
+/// Plywood's step of a task.
+pub(crate) fn step(task: &Task) -> plywood::Result<Step> {
+    let labels = || task.workload.labels();
+    let targets = || task.workload.targets();
+    Ok(match task.workload.name.as_str() {
+        "W1" => step!(task, W1, [5, 6], Tensor::<Shape![5, 1]>::from_vec(targets())?, BCEWithLogitsLoss),
+        "W2" => step!(task, W2, [40, 2], Tensor::<Shape![40, 1]>::from_vec(targets())?, BCEWithLogitsLoss),
+        "W3" => step!(task, W3, [32, 4], Tensor::<Shape![32], i64>::from_vec(labels())?, CrossEntropyLoss),
+        "W4" => step!(task, W4, [64, 784], Tensor::<Shape![64], i64>::from_vec(labels())?, CrossEntropyLoss),
+        "W5" => step!(task, W5, [128, 784], Tensor::<Shape![128], i64>::from_vec(labels())?, CrossEntropyLoss),
+        "W6" => step!(task, W6, [256, 1024], Tensor::<Shape![256, 1024]>::from_vec(targets())?, MSELoss),
+        "W7" => step!(task, W7, [64, 1, 28, 28], Tensor::<Shape![64], i64>::from_vec(labels())?, CrossEntropyLoss),
+        name => unreachable!("`{name}` is no workload"),
+    })
+}
+
+fn parameters(workload: &Workload) -> Vec<f32> {
+    (0..workload.weights.len()).flat_map(|layer| [workload.weight(layer), workload.bias(layer)].concat()).collect()
+}
