@@ -43,7 +43,7 @@ macro_rules! tiles {
 }
 
 macro_rules! kernels {
-    ($name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*] by $vectors:tt, $transpose:path $(, $features:literal)?) => {
+    ($item:ident $name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*] by $vectors:tt, $transpose:path $(, $features:literal)?) => {
         mod $name {
             use super::*;
 
@@ -79,7 +79,7 @@ macro_rules! kernels {
                 unsafe { kernel::sum_lanes::<$V>(from, to, count) }
             }
 
-            pub(super) static KERNELS: Kernels<$E> = Kernels {
+            pub(super) $item KERNELS: Kernels<$E> = Kernels {
                 lanes: <$V as Vector>::LANES,
                 correlate: &[$(tiles!(correlate $rows $vectors)),*],
                 over_pixels: &[$(tiles!(over_pixels $rows $vectors)),*],
@@ -93,17 +93,19 @@ macro_rules! kernels {
     };
 }
 
-kernels!(portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
-kernels!(portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
+// Those for f32 are part of this crate; those for f64 are compiled into a program that computes in f64, and so cost the
+// others nothing.
+kernels!(static portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
+kernels!(const portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], transpose_ps, "avx2,fma");
+kernels!(static avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], transpose_ps, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6] by [1 2], transpose_pd, "avx2,fma");
+kernels!(const avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6] by [1 2], transpose_pd, "avx2,fma");
 // Eight rows, because channels often come in eights.
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6 7 8] by [1 2 3], transpose_ps, "avx512f,avx2,fma");
+kernels!(static avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6 7 8] by [1 2 3], transpose_ps, "avx512f,avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6 7 8] by [1 2 3], transpose_pd, "avx512f,avx2,fma");
+kernels!(const avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6 7 8] by [1 2 3], transpose_pd, "avx512f,avx2,fma");
 
 macro_rules! convolve {
     ($E:ty: $portable:ident, $avx2:ident, $avx512:ident) => {

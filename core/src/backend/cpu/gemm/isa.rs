@@ -112,7 +112,7 @@ macro_rules! tiles {
 }
 
 macro_rules! kernels {
-    ($name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*] by $vectors:tt, $transpose:path $(, $features:literal)?) => {
+    ($item:ident $name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*] by $vectors:tt, $transpose:path $(, $features:literal)?) => {
         mod $name {
             use super::*;
 
@@ -136,7 +136,7 @@ macro_rules! kernels {
                 unsafe { kernel::combine::<$V, P>(job) }
             }
 
-            pub(super) static KERNELS: Kernels<$E> = Kernels {
+            pub(super) $item KERNELS: Kernels<$E> = Kernels {
                 lanes: <$V as Vector>::LANES,
                 tiles: &[$(tiles!(tile $rows $vectors)),*],
                 dots: [
@@ -156,16 +156,18 @@ macro_rules! kernels {
     };
 }
 
-kernels!(portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
-kernels!(portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
+// Those for f32 are part of this crate; those for f64 are compiled into a program that computes in f64, and so cost the
+// others nothing.
+kernels!(static portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
+kernels!(const portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_ps, "avx2,fma");
+kernels!(static avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_ps, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_pd, "avx2,fma");
+kernels!(const avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_pd, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_ps, "avx512f,avx2,fma");
+kernels!(static avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_ps, "avx512f,avx2,fma");
 #[cfg(target_arch = "x86_64")]
-kernels!(avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_pd, "avx512f,avx2,fma");
+kernels!(const avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_pd, "avx512f,avx2,fma");
 
 /// A block's transpose in plain code.
 ///
