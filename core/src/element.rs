@@ -91,7 +91,7 @@ pub trait Numeric: Element + bytemuck::Pod + NumCast + num_traits::Num {}
 )]
 pub trait Float:
     Numeric
-    + crate::backend::Gemm
+    + crate::backend::cpu::Gemm
     + crate::backend::cpu::Convolve
     + crate::backend::cpu::math::Elementary
     + crate::backend::cpu::small::Small
