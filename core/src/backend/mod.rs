@@ -1,4 +1,10 @@
 //! Where tensors are and what computes with them: a [`Device`] and its memory, a [`Buffer`].
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! assert_eq!(Device::default(), Device::Cpu);
+//! ```
 
 // This is the only place with `unsafe` code. Layers call the primitives in `cpu`; each takes flat row-major slices and
 // run-time sizes, fuses what belongs together, and panics if a slice is shorter than its sizes say.
