@@ -32,6 +32,20 @@ pub struct D<const A: usize, const B: usize = 1000, const C: usize = 1000>;
 pub struct Dyn(pub usize);
 
 /// One size of a tensor.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// fn known<N: Dim>(size: N) -> String {
+///     match N::KNOWN {
+///         Some(n) => format!("{n}, says the type"),
+///         None => format!("{}, says the program", size.size()),
+///     }
+/// }
+/// assert_eq!(known(D::<784>), "784, says the type");
+/// assert_eq!(known(Dyn(32)), "32, says the program");
+/// assert_eq!((Dyn::from_size(7), <D<6>>::from_size(7)), (Some(Dyn(7)), None));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a size",
     label = "not a size",
@@ -253,9 +267,9 @@ impl Debug for Dyn {
 /// ```
 pub type DimOf<N> = <N as ToDim>::Dim;
 
-/// typenum numbers that have a [`D`]: those up to 10⁹ − 1.
+/// typenum numbers that have a [`D`]: those up to 10⁹ − 1. See [`DimOf`].
 pub trait ToDim: Unsigned {
-    /// The size.
+    /// The size. See [`DimOf`].
     type Dim;
 }
 
@@ -303,6 +317,16 @@ where
 }
 
 /// Two sizes that can be the same: equal at compile time, or one of them known only at run time.
+///
+/// ```
+/// use plywood::dim::SameSize;
+/// use plywood::prelude::*;
+///
+/// fn pairs<N: Dim, M: SameSize<N>>(left: N, right: M) -> Option<usize> {
+///     (left.size() == right.size()).then(|| left.size())
+/// }
+/// assert_eq!(pairs(D::<3>, Dyn(3)), Some(3)); // `pairs(D::<3>, D::<4>)` does not compile
+/// ```
 #[diagnostic::on_unimplemented(
     message = "sizes do not match: {Self} and {Other}",
     label = "{Self} here, {Other} there"

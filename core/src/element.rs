@@ -1,5 +1,19 @@
 //! Element types: what a tensor can hold ([`Element`]) and what it computes with ([`Numeric`], [`Float`]), on top of
 //! num-traits.
+//!
+//! ```
+//! use plywood::element::{Element, Float, Label, Numeric};
+//!
+//! fn of_a_tensor<E: Element>() {}
+//! fn with_arithmetic<E: Numeric>() {}
+//! fn of_a_network<E: Float>() {}
+//! fn of_labels<E: Label>() {}
+//!
+//! of_a_tensor::<bool>();
+//! with_arithmetic::<u8>();
+//! of_a_network::<f64>();
+//! of_labels::<i64>();
+//! ```
 
 use core::fmt::{self, Debug, Display};
 use core::iter::Sum;
@@ -7,6 +21,12 @@ use core::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
 use num_traits::{FloatConst, NumCast, PrimInt};
 
 /// The name of an element type, as it prints.
+///
+/// ```
+/// use plywood::element::{DType, Element};
+///
+/// assert_eq!((f32::DTYPE, i64::DTYPE.to_string()), (DType::F32, "i64".to_owned()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum DType {
@@ -45,7 +65,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a tensor can hold: `f32`, `f64`, the integers and `bool`.
+/// What a tensor can hold: `f32`, `f64`, the integers and `bool`. See [`DType`].
 ///
 /// Zero bytes are its zero, or `false`.
 #[diagnostic::on_unimplemented(
@@ -64,7 +84,7 @@ pub trait Element:
     + Sync
     + 'static
 {
-    /// The type's name.
+    /// The type's name. See [`DType`].
     const DTYPE: DType;
 
     /// The same value as another type, if it exists there.
@@ -77,6 +97,15 @@ pub trait Element:
 }
 
 /// The element types with arithmetic: `f32`, `f64` and the integers.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// fn double<S: Shape, E: Numeric>(x: &Tensor<S, E>) -> Tensor<S, E> {
+///     x.map(|x| *x + *x)
+/// }
+/// assert_eq!(double(&tensor![1u8, 2]), tensor![2u8, 4]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "there is no arithmetic on `{Self}`",
     label = "arithmetic takes f32, f64, i8 to i64 and u8 to u64",
@@ -85,13 +114,24 @@ pub trait Element:
 pub trait Numeric: Element + bytemuck::Pod + NumCast + num_traits::Num {}
 
 /// The element types of networks: `f32` and `f64`.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// /// The chance that a number of the normal distribution is below `x`.
+/// fn normal_cdf<E: Float>(x: E) -> E {
+///     E::of(0.5) * (E::one() + Float::erf(x * E::FRAC_1_SQRT_2()))
+/// }
+/// assert_eq!(normal_cdf(0.0f32), 0.5);
+/// assert!((normal_cdf(1.96f64) - 0.975).abs() < 1e-4);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "networks compute in `f32` or `f64`, not in `{Self}`",
     label = "`{Self}` is not a float"
 )]
 pub trait Float:
     Numeric
-    + crate::backend::Gemm
+    + crate::backend::cpu::Gemm
     + crate::backend::cpu::Convolve
     + crate::backend::cpu::math::Elementary
     + crate::backend::cpu::small::Small
@@ -112,6 +152,17 @@ pub trait Float:
 }
 
 /// Integers that number the classes of a classification.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// fn classes<L: Label>(labels: &Tensor<Shape![_], L>) -> Option<usize> {
+///     labels.iter().max()?.to_usize().map(|last| last + 1)
+/// }
+/// let labels: Tensor<Shape![_], u8> = Tensor::from_vec(vec![2, 0, 1])?;
+/// assert_eq!(classes(&labels), Some(3));
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "class labels are integers, not `{Self}`",
     label = "labels of type `{Self}` where integers are expected",

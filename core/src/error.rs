@@ -5,6 +5,18 @@ use core::fmt;
 use std::path::PathBuf;
 
 /// The result of everything that can fail.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// fn first(numbers: &[f32]) -> plywood::Result<f32> {
+///     let row: Tensor<Shape![3]> = Tensor::from_slice(numbers)?;
+///     Ok(row.as_slice()[0])
+/// }
+/// assert_eq!(first(&[7.0, 8.0, 9.0])?, 7.0);
+/// assert!(first(&[7.0]).is_err());
+/// # Ok::<(), plywood::Error>(())
+/// ```
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Everything that can go wrong at run time.

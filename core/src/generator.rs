@@ -1,4 +1,11 @@
 //! Random numbers from one explicit seed.
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! let x: Tensor<Shape![3]> = Tensor::randn(&mut Generator::manual_seed(7));
+//! assert_eq!(x, Tensor::randn(&mut Generator::manual_seed(7)));
+//! ```
 
 use crate::element::Float;
 
@@ -15,6 +22,20 @@ use crate::element::Float;
 /// let mut b = Generator::manual_seed(42);
 /// assert_eq!(a.next_u32(), b.next_u32());
 /// assert_ne!(a.stream(1).next_u32(), a.stream(2).next_u32());
+/// ```
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let mut rng = Generator::manual_seed(0);
+/// let coin = rng.uniform::<f32>() < 0.5;
+/// let height: f64 = 1.7 + 0.1 * rng.normal::<f64>();
+/// let die = 1 + rng.below(6);
+/// let mut cards = [1, 2, 3, 4];
+/// rng.shuffle(&mut cards);
+/// assert_eq!(cards.iter().sum::<i32>(), 10);
+/// assert_ne!(rng.next_u64(), rng.next_u64());
+/// # assert!(usize::from(coin) < 2 && (1.0..2.4).contains(&height) && (1..=6).contains(&die));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generator {

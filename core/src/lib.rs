@@ -75,6 +75,9 @@ pub use tensor::{Tensor, TensorView, TensorViewMut};
 pub mod __private {
     pub use crate::backend::Buffer;
     pub use crate::backend::cpu::simd::Simd;
+    pub use crate::backend::cpu::{
+        Conv, Window, conv2d_backward, conv2d_forward, max_pool2d_backward, max_pool2d_forward,
+    };
     pub use crate::dim::{check_size, limb};
     pub use crate::nn::activation::bits;
     pub use crate::nn::window::window_size;

@@ -1,6 +1,13 @@
 //! Shapes: tuples of sizes, from rank 0 (`()`) to rank 6.
 //!
 //! [`Shape!`](macro@crate::Shape) writes them: `Shape![_, 784]` is `(Dyn, D<784>)`.
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! let x: Tensor<Shape![_, 784]> = Tensor::zeros_of((Dyn(32), D));
+//! assert_eq!(x.shape(), (Dyn(32), D::<784>));
+//! ```
 
 use crate::dim::{D, Dim, DimOf, Dyn, StaticDim, ToDim};
 use core::fmt::{self, Debug, Display};
@@ -16,6 +23,18 @@ use typenum::{Prod, U1};
 /// assert_eq!(shape.sizes(), [32, 784]);
 /// assert_eq!(shape.numel(), 32 * 784);
 /// ```
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// fn describe<S: Shape>() -> String {
+///     format!("rank {}, {}", S::RANK, S::pattern())
+/// }
+/// assert_eq!(describe::<Shape![_, 784]>(), "rank 2, [_, 784]");
+/// let read: Option<Shape![_, 784]> = Shape::from_sizes(&[32, 784]);
+/// assert_eq!(read, Some((Dyn(32), D::<784>)));
+/// assert_eq!((Dyn(usize::MAX), D::<784>).checked_numel(), None);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a shape",
     label = "not a shape",
@@ -24,7 +43,7 @@ use typenum::{Prod, U1};
 pub trait Shape: Copy + Debug + PartialEq + Send + Sync + 'static {
     /// The number of dimensions.
     const RANK: usize;
-    /// `[usize; RANK]`.
+    /// `[usize; RANK]`. See [`Shape`].
     type Sizes: AsRef<[usize]> + Copy + Debug + PartialEq + Send + Sync + 'static;
 
     /// The sizes, first dimension first.
@@ -51,6 +70,16 @@ pub trait Shape: Copy + Debug + PartialEq + Send + Sync + 'static {
 }
 
 /// A shape whose sizes are all known at compile time.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// fn bytes<S: StaticShape>() -> usize {
+///     S::NUMEL * size_of::<f32>()
+/// }
+/// assert_eq!(bytes::<Shape![3, 32, 32]>(), 12_288);
+/// assert_eq!(<Shape![3, 32, 32]>::SIZES, [3, 32, 32]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the shape `{Self}` is not known at compile time",
     label = "this needs every size as a type",
@@ -67,6 +96,16 @@ pub trait StaticShape: Shape + Default {
 /// The shape of one sample: what a tensor's shape is after its batch dimension.
 ///
 /// A layer's input and output are features; a batch of them has one dimension more.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// fn batch_of<S: Features>(samples: usize) -> Tensor<S::Batched<Dyn>> {
+///     Tensor::zeros_of(S::default().batched(Dyn(samples)))
+/// }
+/// assert_eq!(batch_of::<Shape![1, 28, 28]>(5).sizes(), [5, 1, 28, 28]);
+/// let _: <Shape![28] as Features>::Push<D<3>> = <Shape![28, 3]>::default();
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the shape of a sample",
     label = "a sample has zero to five sizes, all known at compile time"
@@ -90,9 +129,9 @@ pub trait Features: StaticShape {
     label = "this layer takes a sample of at least one dimension"
 )]
 pub trait EndsWith: Features {
-    /// The dimensions before the last.
+    /// The dimensions before the last. See [`Linear`](crate::nn::Linear).
     type Lead: Features;
-    /// The last dimension.
+    /// The last dimension. See [`Linear`](crate::nn::Linear).
     type Last: StaticDim;
 }
 
@@ -107,11 +146,17 @@ pub trait Image: Features {
 
 /// Features whose number of elements is a size, as [`Flatten`](crate::nn::Flatten) gives.
 pub trait Flat: Features {
-    /// The number of elements.
+    /// The number of elements. See [`Flatten`](crate::nn::Flatten).
     type Numel;
 }
 
 /// Sizes, printed as `[5, 6]`.
+///
+/// ```
+/// use plywood::shape::Sizes;
+///
+/// assert_eq!(Sizes(&[5usize, 6][..]).to_string(), "[5, 6]");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sizes<T>(pub T);
 
@@ -278,6 +323,18 @@ flat!(A1 A2 A3 A4);
 flat!(A1 A2 A3 A4 A5);
 
 /// Shapes of the same rank whose sizes can be the same; see [`SameSize`](crate::dim::SameSize).
+///
+/// ```
+/// use plywood::prelude::*;
+/// use plywood::shape::SameShape;
+///
+/// fn both<S: Shape, T: SameShape<S>>(x: &Tensor<S>, y: &Tensor<T>) -> f32 {
+///     x.iter().zip(y).map(|(x, y)| x * y).sum()
+/// }
+/// let x: Tensor<Shape![_]> = Tensor::from_vec(vec![1.0, 2.0])?;
+/// assert_eq!(both(&x, &tensor![3.0, 4.0]), 11.0); // `&tensor![[3.0, 4.0]]` does not compile
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "shapes do not match: {Self} and {Other}",
     label = "{Self} here, {Other} there"
@@ -303,7 +360,7 @@ same_shape!(A1 B1 A2 B2 A3 B3 A4 B4);
 same_shape!(A1 B1 A2 B2 A3 B3 A4 B4 A5 B5);
 same_shape!(A1 B1 A2 B2 A3 B3 A4 B4 A5 B5 A6 B6);
 
-/// Shapes that a network takes: a batch of its samples, or one sample.
+/// Shapes that a network takes: a batch of its samples, or one sample. See [`Model`](crate::nn::Model).
 ///
 /// `Want` is the batch of any size that the network `Network` takes; it is there for the compiler's message.
 #[diagnostic::on_unimplemented(
@@ -313,13 +370,13 @@ same_shape!(A1 B1 A2 B2 A3 B3 A4 B4 A5 B5 A6 B6);
     note = "in a generic function state the shapes of a sample: `M: Model<Elem = f32, Input = (D<4>,), Output = (D<3>,)>`"
 )]
 pub trait InputOf<Network, Want>: Shape {
-    /// The same batch of other samples.
+    /// The same batch of other samples. See [`Model`](crate::nn::Model).
     type Of<O: Features>: Shape;
 
-    /// The number of samples.
+    /// The number of samples. See [`Model`](crate::nn::Model).
     fn batch(&self) -> usize;
 
-    /// The same batch of other samples.
+    /// The same batch of other samples. See [`Model`](crate::nn::Model).
     fn of<O: Features>(&self) -> Self::Of<O>;
 }
 

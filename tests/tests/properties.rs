@@ -1,7 +1,7 @@
 //! Shapes that are types, against shapes that are lists of numbers.
 
+use plywood::__private::{Conv, Window, conv2d_backward, conv2d_forward, max_pool2d_backward, max_pool2d_forward};
 use plywood::Error;
-use plywood::backend::cpu::{Conv, Window, conv2d_backward, conv2d_forward, max_pool2d_backward, max_pool2d_forward};
 use plywood::dim::ToDim;
 use plywood::nn::activation::Pass;
 use plywood::prelude::*;

@@ -89,14 +89,15 @@ where
     }
 }
 
-/// Sizes into which an axis `I` of a variable of shape `S` can be split: `Shape![2, 1]`, a tuple of two to six.
+/// Sizes into which an axis `I` of a variable of shape `S` can be split: `Shape![2, 1]`, a tuple of two to six. See
+/// [`Variable::split`].
 #[diagnostic::on_unimplemented(
     message = "an axis cannot be split into `{Self}`",
     label = "not two to six sizes",
     note = "write the sizes as a shape: `x.split::<{I}, Shape![2, 1]>()`"
 )]
 pub trait SplitInto<const I: usize, S: Axis<I>, E> {
-    /// The variables, a tuple.
+    /// The variables, a tuple. See [`Variable::split`].
     type Variables;
     #[doc(hidden)]
     fn of(x: &Variable<S, E>) -> Self::Variables;

@@ -138,7 +138,7 @@ impl<M: Model + 'static> ModelVariable<M> {
         })
     }
 
-    /// Forgets the gradient.
+    /// Forgets the gradient. See [`Variable::grad`].
     pub fn zero_grad(&self) {
         self.gradient.kept.take();
     }

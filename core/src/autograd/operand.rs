@@ -13,12 +13,24 @@ use crate::tensor::{Storage, Tensor};
 /// assert_eq!(w.maximum(&t).value().to_vec(), [1.0, 5.0, 1.0]);
 /// assert_eq!(w.maximum(&(&w * 2.0)).value().to_vec(), [2.0, 2.0, 2.0]);
 /// ```
+///
+/// ```
+/// use plywood::autograd::{Operand, Variable};
+/// use plywood::prelude::*;
+///
+/// /// The mean of what is above 0, of variables and of tensors.
+/// fn mean_above<X: Operand>(x: &X) -> Variable<(), X::Elem> {
+///     x.variable().relu().mean()
+/// }
+///
+/// assert_eq!(mean_above(&tensor![-2.0f64, 4.0]).item(), 2.0);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a variable nor a tensor of floats",
     label = "a variable or a tensor is needed here"
 )]
 pub trait Operand {
-    /// Its shape.
+    /// Its shape. See [`Operand`].
     type Shape: Shape;
     /// Its element type.
     type Elem: Float;

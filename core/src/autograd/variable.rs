@@ -100,6 +100,13 @@ impl<S: Shape, E: Float> Variable<S, E> {
     }
 
     /// The shape, as a value of its type.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x = Tensor::<Shape![2, 3]>::ones().requires_grad();
+    /// assert_eq!((x.shape(), x.sizes()), ((D::<2>, D::<3>), [2, 3]));
+    /// ```
     #[must_use]
     pub fn shape(&self) -> S {
         self.value.shape()

@@ -18,6 +18,16 @@ unsafe impl bytemuck::Pod for Line {}
 ///
 /// It is taken from a `Vec` of lines or of elements and given back to one. The parts are kept apart, so that reading asks
 /// nothing about where they came from.
+///
+/// ```
+/// use plywood::backend::Buffer;
+///
+/// let mut buffer = Buffer::copy_of(&[1.0, 2.0]);
+/// buffer.resize(3);
+/// buffer.as_mut_slice()[2] = 5.0;
+/// assert_eq!(buffer.as_slice(), [1.0, 2.0, 5.0]);
+/// assert_eq!(Buffer::<i64>::zeros(2).into_vec(), [0, 0]);
+/// ```
 pub struct Buffer<E> {
     pointer: NonNull<E>,
     len: usize,

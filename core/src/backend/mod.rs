@@ -1,12 +1,18 @@
-//! What computes: memory and the primitives of each device.
+//! Where tensors are and what computes with them: a [`Device`] and its memory, a [`Buffer`].
 //!
-//! This is the only place with `unsafe` code. Layers call the primitives in [`cpu`]; each takes flat row-major slices
-//! and run-time sizes, fuses what belongs together, and panics if a slice is shorter than its sizes say.
+//! ```
+//! use plywood::prelude::*;
+//!
+//! assert_eq!(Device::default(), Device::Cpu);
+//! ```
+
+// This is the only place with `unsafe` code. Layers call the primitives in `cpu`; each takes flat row-major slices and
+// run-time sizes, fuses what belongs together, and panics if a slice is shorter than its sizes say.
 
 mod buffer;
-pub mod cpu;
+#[allow(unreachable_pub)] // `pub` inside means the crate's own
+pub(crate) mod cpu;
 mod device;
 
 pub use buffer::Buffer;
-pub use cpu::Gemm;
 pub use device::Device;

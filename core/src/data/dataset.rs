@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::shape::{Features, Shape, Sizes};
 use crate::tensor::{Rows, Tensor};
 
-/// Inputs [batch, `X`…] and targets [batch, `Y`…] of as many samples.
+/// Inputs [batch, `X`…] and targets [batch, `Y`…] of as many samples. See
+/// [`DataLoader::batches`](crate::data::DataLoader::batches).
 pub type Batch<X, Y, E, L> = (Tensor<<X as Features>::Batched<Dyn>, E>, Tensor<<Y as Features>::Batched<Dyn>, L>);
 
 /// Samples in memory, each an input of shape `X` with a target of shape `Y`: `torch.utils.data.TensorDataset`.
@@ -65,7 +66,7 @@ impl<X: Features, Y: Features, E: Element, L: Element> TensorDataset<X, Y, E, L>
         self.indices.len()
     }
 
-    /// Whether there are no rows.
+    /// Whether there are no rows. See [`TensorDataset`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.indices.is_empty()

@@ -105,7 +105,7 @@ impl<'a, X: Features, Y: Features, E: Element, L: Element> DataLoader<'a, X, Y, 
         if self.drop_last { rows / self.batch_size } else { rows.div_ceil(self.batch_size) }
     }
 
-    /// Whether an epoch has no batches.
+    /// Whether an epoch has no batches. See [`DataLoader`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

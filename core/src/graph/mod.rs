@@ -57,7 +57,7 @@ pub struct Graph {
     groups: Vec<Group>,
 }
 
-/// Something that takes tensors, or gives them, or both: a layer, an operation, an input.
+/// Something that takes tensors, or gives them, or both: a layer, an operation, an input. See [`Graph`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// What it is called, as in a `state_dict`: `out`, `encoder.0`; empty where the kind says it all.
@@ -70,7 +70,7 @@ pub struct Node {
     pub group: Option<usize>,
 }
 
-/// A tensor on its way.
+/// A tensor on its way. See [`Graph`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
     /// The node that gives it: a position in [`Graph::nodes`].
@@ -82,6 +82,20 @@ pub struct Edge {
 }
 
 /// Nodes that belong together.
+///
+/// ```
+/// use plywood::graph::GroupKind;
+/// use plywood::prelude::*;
+///
+/// sequential! { struct Encoder { Linear(16, 8), Tanh } }
+/// sequential! { struct Net { encoder: Encoder, out: Linear(_, 7) } }
+///
+/// let graph = Net::init(&mut Generator::manual_seed(0)).graph();
+/// assert_eq!(graph.name(), "Net");
+/// let [encoder, call] = graph.groups() else { panic!("two groups") };
+/// assert_eq!((encoder.kind, encoder.label.as_str()), (GroupKind::Network, "encoder: Encoder"));
+/// assert_eq!((call.kind, call.parent), (GroupKind::Fused, Some(0)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Why they do.
@@ -92,7 +106,7 @@ pub struct Group {
     pub parent: Option<usize>,
 }
 
-/// Why nodes belong together.
+/// Why nodes belong together. See [`Group`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupKind {
     /// They are computed in one call, as a `Linear` and the activation after it.
@@ -164,7 +178,7 @@ impl Graph {
         last
     }
 
-    /// What the graph is of: the network's name.
+    /// What the graph is of: the network's name. See [`Group`].
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -182,7 +196,7 @@ impl Graph {
         &self.edges
     }
 
-    /// The groups; nodes and other groups name them by their positions.
+    /// The groups; nodes and other groups name them by their positions. See [`Group`].
     #[must_use]
     pub fn groups(&self) -> &[Group] {
         &self.groups

@@ -26,7 +26,7 @@ use crate::tensor::{Storage, Tensor, TensorView, argmax};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CrossEntropyLoss;
 
-/// Batches of labels for a batch of predictions: one label a sample.
+/// Batches of labels for a batch of predictions: one label a sample. See [`CrossEntropyLoss`].
 #[diagnostic::on_unimplemented(
     message = "there are labels for {Self} samples, but predictions for {Batch}",
     label = "{Self} labels against {Batch} predictions"

@@ -67,7 +67,7 @@ use crate::tensor::{Storage, Tensor, TensorView};
 pub trait Loss<Y: Shape, T, E: Float> {
     /// The shape of the terms.
     type Terms: Shape;
-    /// Whether the loss is the mean of its terms; otherwise it is their sum.
+    /// Whether the loss is the mean of its terms; otherwise it is their sum. See [`Loss::forward`].
     const MEAN: bool = true;
 
     /// The shape of the terms.
@@ -97,6 +97,13 @@ pub trait Loss<Y: Shape, T, E: Float> {
     }
 
     /// How many predictions name the right class, and out of how many; `None` for a loss that is not about classes.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let y: Tensor<Shape![2, 3]> = tensor![[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]];
+    /// assert_eq!(CrossEntropyLoss.correct(y.view(), &tensor![1, 2]), Some((1, 2)));
+    /// ```
     fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {
         let _ = (y, target);
         None
@@ -108,6 +115,16 @@ pub trait Loss<Y: Shape, T, E: Float> {
     ///
     /// # Errors
     /// If sizes known only at run time differ, or a target is none that the loss takes.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let (y, target): (Tensor<Shape![2]>, Tensor<Shape![2]>) = (tensor![1.0, 5.0], tensor![2.0, 2.0]);
+    /// let mut dy = [0.0; 2];
+    /// assert_eq!(MSELoss.value_and_gradient(y.view(), &target, &mut dy)?, 5.0);
+    /// assert_eq!(dy, [-1.0, 3.0]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
     #[inline(always)]
     fn value_and_gradient(&self, y: TensorView<'_, Y, E>, target: &T, dy: &mut [E]) -> Result<E> {
         reduce(self, y, target, Some(dy))
@@ -178,7 +195,7 @@ fn reduce<Y: Shape, T, E: Float, L: Loss<Y, T, E> + ?Sized>(
     Ok(E::of(loss.total(y, target, E::of(1.0 / count), dy)? / count))
 }
 
-/// The sum of a loss's terms instead of their mean: `reduction="sum"`.
+/// The sum of a loss's terms instead of their mean: `reduction="sum"`. See [`Loss::forward`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum<L>(L);
 
@@ -211,7 +228,7 @@ impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for Sum<L> {
     }
 }
 
-/// A loss's terms, each by itself: `reduction="none"`.
+/// A loss's terms, each by itself: `reduction="none"`. See [`Loss::forward`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unreduced<L>(L);
 
@@ -241,13 +258,13 @@ impl<L> Unreduced<L> {
 macro_rules! reductions {
     ($($loss:ident),*) => {$(
         impl $loss {
-            /// The sum instead of the mean: `reduction="sum"`.
+            /// The sum instead of the mean: `reduction="sum"`. See [`Loss::forward`].
             #[must_use]
             pub fn sum(self) -> Sum<Self> {
                 Sum(self)
             }
 
-            /// Each term by itself: `reduction="none"`.
+            /// Each term by itself: `reduction="none"`. See [`Loss::forward`].
             #[must_use]
             pub fn none(self) -> Unreduced<Self> {
                 Unreduced(self)

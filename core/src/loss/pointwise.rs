@@ -8,6 +8,14 @@ use crate::shape::{SameShape, Shape};
 use crate::tensor::{Storage, Tensor, TensorView};
 
 /// Shapes of targets for predictions of shape `Y`: the same shape.
+///
+/// ```
+/// use plywood::loss::TargetFor;
+/// use plywood::prelude::*;
+///
+/// fn compared<Y: Shape, T: TargetFor<Y>>() {}
+/// compared::<Shape![_, 3], Shape![5, 3]>(); // `Shape![5]` does not compile
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the targets' shape is {Self}, but the predictions' is {Y}",
     label = "targets {Self} against predictions {Y}",

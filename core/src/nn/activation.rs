@@ -2,6 +2,13 @@
 //!
 //! A hyper-parameter is part of the type, so that a layer is a type and nothing else; stable Rust takes integers there,
 //! so it is the bits of an `f64` ([`bits`]). In [`sequential!`](crate::sequential) you write the number.
+//!
+//! ```
+//! use plywood::nn::{Activation, Tanh};
+//!
+//! let y = <Tanh as Activation>::forward(0.5f64);
+//! assert_eq!(<Tanh as Activation>::derivative(y), 1.0 - y * y);
+//! ```
 
 use super::{Backward, Forward, Layer};
 use crate::backend::cpu::simd::Simd;
@@ -53,7 +60,7 @@ pub trait Activation {
     fn derivative<E: Float>(v: E) -> E;
 }
 
-/// An activation as a layer of its own, on samples of shape `S`: y = A(x).
+/// An activation as a layer of its own, on samples of shape `S`: y = A(x). See [`Activation`].
 #[derive(Debug)]
 pub struct Activate<A, S>(PhantomData<(A, S)>);
 
@@ -114,6 +121,13 @@ impl<A: Activation, S: Features> Layer for Activate<A, S> {
 }
 
 /// The bits of a hyper-parameter, as an activation's type holds it.
+///
+/// ```
+/// use plywood::nn::activation::bits;
+/// use plywood::nn::{Activation, LeakyReLU};
+///
+/// assert_eq!(<LeakyReLU<{ bits(0.2) }> as Activation>::forward(-1.0), -0.2);
+/// ```
 #[must_use]
 pub const fn bits(value: f64) -> u64 {
     value.to_bits()
@@ -125,6 +139,7 @@ fn number<E: Float>(bits: u64) -> E {
 }
 
 /// No activation: what a layer computes when nothing follows that it could take in.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Pass;
 

@@ -59,7 +59,7 @@ where
     KW: StaticDim,
     E: Float,
 {
-    /// The weight, `[out, in, kh, kw]`.
+    /// The weight, `[out, in, kh, kw]`. See [`Conv2d`].
     #[must_use]
     pub fn weight(&self) -> TensorView<'a, (O, I, KH, KW), E> {
         TensorView::of_slice(Default::default(), &self.params[..<(O, I, KH, KW)>::NUMEL])
@@ -74,7 +74,7 @@ where
     KW: StaticDim,
     E: Float,
 {
-    /// The bias, `[out]`.
+    /// The bias, `[out]`. See [`Conv2d`].
     #[must_use]
     pub fn bias(&self) -> TensorView<'a, (O,), E> {
         TensorView::of_slice(Default::default(), &self.params[<(O, I, KH, KW)>::NUMEL..])

@@ -98,18 +98,19 @@ pub trait Layer {
     const KIND: &'static str;
     /// The parameter tensors, in the order in which they lie in the layer's slice.
     const TENSORS: &'static [TensorInfo] = &[];
-    /// The layers inside, for a network used as a layer.
+    /// The layers inside, for a network used as a layer. See [`LayerInfo`].
     const LAYERS: &'static [LayerInfo] = &[];
     /// The number of parameters.
     const PARAMS: usize = total(Self::TENSORS);
     /// Multiplications with an addition, per sample, forward.
     const MULTIPLY_ADDS: usize = 0;
-    /// Numbers per sample that forward keeps for backward, beside the input and the output.
+    /// Numbers per sample that forward keeps for backward, beside the input and the output: [`Forward`] has an example.
     const SAVED: usize = 0;
-    /// Numbers per sample that backward needs to work with.
+    /// Numbers per sample that backward needs to work with: it finds them in [`Backward::scratch`], as what is kept in
+    /// the example of [`Forward`].
     const SCRATCH: usize = 0;
 
-    /// These facts in one, without a name and as if the layer came first.
+    /// These facts in one, without a name and as if the layer came first. See [`LayerInfo`].
     const INFO: LayerInfo = LayerInfo {
         name: "",
         kind: Self::KIND,
@@ -153,7 +154,61 @@ pub trait Layer {
     }
 }
 
-/// What [`Layer::forward_pass`] works on. Every slice holds the whole batch, sample after sample.
+/// What [`Layer::forward_pass`] works on. Every slice holds the whole batch, sample after sample. [`Layer`] has an
+/// example.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// use core::marker::PhantomData;
+/// use plywood::nn::{Backward, Forward, Layer};
+/// use plywood::prelude::*;
+///
+/// /// A sample of length 1: y = x / |x|. Forward keeps |x|.
+/// pub struct Normalize<N>(PhantomData<N>);
+///
+/// impl<N: StaticDim> Layer for Normalize<N> {
+///     type Input = (N,);
+///     type Output = (N,);
+///     type View<'a, E: Float> = ();
+///     const KIND: &'static str = "Normalize";
+///     const SAVED: usize = 1;
+///
+///     fn view<E: Float>(_params: &[E]) {}
+///
+///     fn forward_pass<E: Float>(pass: Forward<'_, E>) {
+///         let samples = pass.x.chunks_exact(N::SIZE).zip(pass.y.chunks_exact_mut(N::SIZE));
+///         for ((x, y), length) in samples.zip(pass.saved) {
+///             *length = x.iter().map(|x| *x * *x).sum::<E>().sqrt();
+///             y.iter_mut().zip(x).for_each(|(y, x)| *y = *x / *length);
+///         }
+///     }
+///
+///     fn backward_pass<E: Float>(pass: Backward<'_, E>) {
+///         let Some(dx) = pass.dx else { return };
+///         for (i, dx) in dx.chunks_exact_mut(N::SIZE).enumerate() {
+///             let (y, dy) = (&pass.y[i * N::SIZE..], &pass.dy[i * N::SIZE..]);
+///             let along: E = dx.iter().zip(y).zip(dy).map(|((_, y), dy)| *y * *dy).sum();
+///             for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
+///                 *dx = (*dy - *y * along) / pass.saved[i];
+///             }
+///         }
+///     }
+/// }
+///
+/// sequential! { struct Net { Normalize(2), Linear(2, 1) } }
+///
+/// let model = Net::init(&mut Generator::manual_seed(0));
+/// let (near, far) = (tensor![[3.0, 4.0]], tensor![[6.0, 8.0]]);
+/// assert_eq!(model.forward(&near), model.forward(&far));
+///
+/// // A change of length changes nothing.
+/// let x = far.requires_grad();
+/// model.requires_grad().forward(&x).sum().backward()?;
+/// let dx = x.grad().expect("a gradient");
+/// assert!((dx * x.value()).sum().abs() < 1e-6);
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Forward<'a, E> {
     /// The layer's parameters.
@@ -169,6 +224,7 @@ pub struct Forward<'a, E> {
 }
 
 /// What [`Layer::backward_pass`] works on. Every slice but the parameters' holds the whole batch, sample after sample.
+/// [`Layer`] has an example.
 #[derive(Debug)]
 pub struct Backward<'a, E> {
     /// The layer's parameters.
@@ -191,7 +247,7 @@ pub struct Backward<'a, E> {
     pub batch: usize,
 }
 
-/// A parameter tensor of a layer.
+/// A parameter tensor of a layer. See [`LayerInfo`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorInfo {
     /// Its name in the layer, as in PyTorch: `weight`, `bias`.
@@ -203,7 +259,7 @@ pub struct TensorInfo {
 }
 
 impl TensorInfo {
-    /// The number of elements.
+    /// The number of elements. See [`LayerInfo`].
     #[must_use]
     pub const fn numel(&self) -> usize {
         let (mut numel, mut i) = (1, 0);
@@ -216,6 +272,18 @@ impl TensorInfo {
 }
 
 /// A layer of a network, as the compiler knows it.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// sequential! { struct Net { hidden: Linear(4, 3), ReLU, Linear(_, 2) } }
+///
+/// let [hidden, relu, out] = Net::LAYERS else { panic!("three layers") };
+/// assert_eq!((hidden.name, hidden.kind, hidden.params), ("hidden", "Linear", 4 * 3 + 3));
+/// assert_eq!((relu.fused, relu.input), (true, &[3usize][..]));
+/// let weight = out.tensors[0];
+/// assert_eq!((out.name, weight.name, weight.shape, weight.numel()), ("2", "weight", &[2usize, 3][..], 6));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerInfo {
     /// Its name in the list, or its position.
@@ -242,6 +310,7 @@ pub struct LayerInfo {
 
 impl LayerInfo {
     /// The same under a name.
+    #[doc(hidden)]
     #[must_use]
     pub const fn named(mut self, name: &'static str) -> Self {
         self.name = name;
@@ -249,6 +318,7 @@ impl LayerInfo {
     }
 
     /// The same, computed in one call with the layer before.
+    #[doc(hidden)]
     #[must_use]
     pub const fn fused(mut self) -> Self {
         self.fused = true;
@@ -256,6 +326,7 @@ impl LayerInfo {
     }
 
     /// The layers one after another, each at its place in the network's parameters.
+    #[doc(hidden)]
     #[must_use]
     pub const fn placed<const N: usize>(mut layers: [LayerInfo; N]) -> [LayerInfo; N] {
         let (mut offset, mut i) = (0, 0);
@@ -278,6 +349,7 @@ const fn total(tensors: &[TensorInfo]) -> usize {
 }
 
 /// A layer that takes the activation after it into its own call.
+#[doc(hidden)]
 pub trait Fuse: Layer {
     /// [`Layer::forward_pass`] followed by `A`. `saved` holds the input of `A` where `A`'s derivative needs it.
     fn forward_then<E: Float, A: super::Activation>(pass: Forward<'_, E>);
@@ -301,6 +373,7 @@ pub trait Fuse: Layer {
 }
 
 /// `L` and the activation `A` after it, in one call.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Then<L, A>(core::marker::PhantomData<(L, A)>);
 

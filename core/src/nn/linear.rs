@@ -42,7 +42,7 @@ pub struct LinearView<'a, I, O, const BIAS: bool, E> {
 }
 
 impl<'a, I: StaticDim, O: StaticDim, const BIAS: bool, E: Float> LinearView<'a, I, O, BIAS, E> {
-    /// The weight, `[out, in]`.
+    /// The weight, `[out, in]`. See [`Linear`].
     #[must_use]
     pub fn weight(&self) -> TensorView<'a, (O, I), E> {
         TensorView::of_slice(Default::default(), &self.params[..O::SIZE * I::SIZE])
@@ -50,7 +50,7 @@ impl<'a, I: StaticDim, O: StaticDim, const BIAS: bool, E: Float> LinearView<'a, 
 }
 
 impl<'a, I: StaticDim, O: StaticDim, E: Float> LinearView<'a, I, O, true, E> {
-    /// The bias, `[out]`.
+    /// The bias, `[out]`. See [`Linear`].
     #[must_use]
     pub fn bias(&self) -> TensorView<'a, (O,), E> {
         TensorView::of_slice(Default::default(), &self.params[O::SIZE * I::SIZE..])

@@ -1,4 +1,24 @@
 //! Layers, and the networks that [`sequential!`](crate::sequential) makes of them.
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! sequential! {
+//!     /// A picture of 8 × 8, one of ten digits.
+//!     struct Digits: (1, 8, 8) => 10 {
+//!         Conv2d(1, 4, 3, padding = 1),
+//!         ReLU,
+//!         MaxPool2d(2),
+//!         Flatten,
+//!         out: Linear(_, 10),
+//!     }
+//! }
+//!
+//! let model = Digits::init(&mut Generator::manual_seed(0));
+//! let logits: Tensor<Shape![5, 10]> = model.forward(&Tensor::<Shape![5, 1, 8, 8]>::zeros());
+//! assert_eq!(logits.row(0), logits.row(4)); // the same picture each time
+//! println!("{}", model.summary());
+//! ```
 
 pub mod activation;
 mod conv;

@@ -73,7 +73,7 @@ pub(crate) type Wanted<M> = <<M as Layer>::Input as Features>::Batched<Dyn>;
 pub trait Model: Layer + Sized {
     /// The element type of the parameters.
     type Elem: Float;
-    /// The same network with parameters of another element type.
+    /// The same network with parameters of another element type. See [`Uninit::of`].
     type As<E: Float>: Model<Elem = E>;
 
     /// The network with this block of parameters, which has [`PARAMS`](Layer::PARAMS) elements.
@@ -84,6 +84,14 @@ pub trait Model: Layer + Sized {
     fn parameters(&self) -> &[Self::Elem];
 
     /// All parameters, layer after layer, each as `LAYERS` says.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let mut model = sequential![Linear(2, 1)].init(&mut Generator::manual_seed(0));
+    /// model.parameters_mut().copy_from_slice(&[3.0, 4.0, 0.5]);
+    /// assert_eq!(model.forward(&tensor![1.0, 1.0]), tensor![7.5]);
+    /// ```
     fn parameters_mut(&mut self) -> &mut [Self::Elem];
 
     /// A network with PyTorch's default initial values. Each layer draws from a sequence of its own.
@@ -139,6 +147,18 @@ pub trait Model: Layer + Sized {
     }
 
     /// [`forward`](Model::forward) in memory that is used again: the output is borrowed from the workspace.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![Linear(2, 3), Softmax].init(&mut Generator::manual_seed(0));
+    /// let mut workspace = Workspace::new();
+    /// for _ in 0..2 {
+    ///     let x: Tensor<Shape![5, 2]> = Tensor::ones();
+    ///     let y: TensorView<Shape![5, 3]> = model.forward_with(&mut workspace, &x);
+    ///     assert!((y.sum() - 5.0).abs() < 1e-5);
+    /// }
+    /// ```
     fn forward_with<'w, X, B>(
         &self,
         workspace: &'w mut Workspace<Self>,
@@ -159,6 +179,18 @@ pub trait Model: Layer + Sized {
     ///
     /// # Errors
     /// If the loss cannot be computed: sizes known only at run time that differ, a label that is no class.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let mut model = sequential![line: Linear(1, 1)].init(&mut Generator::manual_seed(0));
+    /// model.parameters_mut().copy_from_slice(&[2.0, 0.0]);
+    /// let (x, y): (Tensor<Shape![2, 1]>, Tensor<Shape![2, 1]>) = (tensor![[1.0], [2.0]], tensor![[3.0], [5.0]]);
+    /// let (loss, grads) = model.gradients(&x, &y, &MSELoss)?;
+    /// assert_eq!(loss, 1.0);
+    /// assert_eq!((grads.line().weight(), grads.line().bias()), (tensor![[-3.0]].view(), tensor![-2.0].view()));
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
     fn gradients<X, B, T, L>(
         &self,
         x: &Tensor<X, Self::Elem, B>,
@@ -176,7 +208,7 @@ pub trait Model: Layer + Sized {
     }
 
     /// [`gradients`](Model::gradients) in memory that is used again: after the first step of the largest batch, nothing
-    /// is allocated.
+    /// is allocated. See [`Workspace`].
     ///
     /// # Errors
     /// As [`gradients`](Model::gradients).
@@ -251,7 +283,8 @@ pub trait Model: Layer + Sized {
         summary::state_dict(Self::LAYERS, self.parameters())
     }
 
-    /// The layers with their output shapes, parameters, multiply-adds and memory; it prints as a table.
+    /// The layers with their output shapes, parameters, multiply-adds and memory; it prints as a table. See
+    /// [`Summary`].
     fn summary(&self) -> Summary {
         Summary::of::<Self>()
     }
@@ -271,7 +304,7 @@ pub trait Model: Layer + Sized {
     }
 }
 
-/// The gradient of a loss with respect to every parameter of `M`, in the layout of `M`.
+/// The gradient of a loss with respect to every parameter of `M`, in the layout of `M`. See [`Model::gradients`].
 ///
 /// It reads as the network itself does, so `grads.out().weight()` is the gradient of `model.out().weight()`.
 #[derive(Clone, Debug, PartialEq)]
@@ -279,6 +312,23 @@ pub struct Gradients<M>(M);
 
 impl<M: Model> Gradients<M> {
     /// All zeros.
+    ///
+    /// ```
+    /// use plywood::nn::Gradients;
+    /// use plywood::prelude::*;
+    ///
+    /// sequential! { struct Net { Linear(2, 1) } }
+    ///
+    /// let (x, y) = (Tensor::<Shape![3, 2]>::ones(), Tensor::<Shape![3, 1]>::zeros());
+    /// let model = Net::init(&mut Generator::manual_seed(0));
+    /// let mut sum = Gradients::<Net>::zeros();
+    /// for _ in 0..2 {
+    ///     let (_, grads) = model.gradients(&x, &y, &MSELoss)?;
+    ///     sum.parameters_mut().iter_mut().zip(grads.parameters()).for_each(|(sum, g)| *sum += *g);
+    /// }
+    /// SGD::new(0.1).step(&mut Net::init(&mut Generator::manual_seed(0)), &sum)?;
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
     #[must_use]
     pub fn zeros() -> Self {
         Gradients(M::from_buffer(Buffer::zeros(M::PARAMS)))
@@ -299,7 +349,8 @@ impl<M> DerefMut for Gradients<M> {
     }
 }
 
-/// A network of which the type is known and the parameters are not: what `sequential![…]` gives as an expression.
+/// A network of which the type is known and the parameters are not: what `sequential![…]` gives as an expression. See
+/// [`Uninit::of`].
 #[derive(Debug)]
 pub struct Uninit<M>(PhantomData<M>);
 
@@ -345,13 +396,21 @@ impl<M: Model> Default for Uninit<M> {
 }
 
 /// A network whose layer at position `N` has parameters.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let model = sequential![Linear(6, 4), ReLU, Linear(4, 1)].init(&mut Generator::manual_seed(0));
+/// assert_eq!(model.at::<0>().weight().sizes(), [4, 6]);
+/// assert_eq!(model.at::<2>().bias().sizes(), [1]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no parameters at position {N}",
     label = "no layer with parameters at position {N}",
     note = "positions count every layer of the list from 0, as in PyTorch"
 )]
 pub trait At<const N: usize> {
-    /// The parameters, typed.
+    /// The parameters, typed. See [`Linear`](crate::nn::Linear) for what it can be.
     type View<'a>
     where
         Self: 'a;

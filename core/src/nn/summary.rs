@@ -5,7 +5,7 @@ use crate::element::Element;
 use crate::shape::{Sizes, StaticShape};
 use core::fmt::{self, Display};
 
-/// A parameter tensor with its PyTorch name.
+/// A parameter tensor with its PyTorch name. See [`Model::state_dict`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct StateTensor<'a, E> {
     /// The layer's name or position and the tensor's name: `0.weight`, `encoder.2.bias`.

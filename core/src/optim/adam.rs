@@ -17,6 +17,16 @@ use crate::element::Float;
 /// assert!((p[0] - 0.9).abs() < 1e-8); // the first step is as long as the learning rate, whatever the gradient
 /// # Ok::<(), plywood::Error>(())
 /// ```
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let mut adam = Adam::new(1e-3).betas(0.8, 0.99).eps(1e-6).weight_decay(1e-2);
+/// let mut p = [1.0f32];
+/// adam.update(&mut p, &[0.0])?; // the decay alone
+/// assert!((p[0] - 0.999).abs() < 1e-6);
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adam<E: Float = f32> {
     lr: f64,

@@ -1,4 +1,18 @@
 //! Optimizers: one pass over the one block of parameters a step.
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! let mut sgd = SGD::new(0.1);
+//! let mut numbers = [1.0f32, 2.0];
+//! sgd.update(&mut numbers, &[0.0, 5.0])?; // any block of numbers with its gradients
+//! assert_eq!(numbers, [1.0, 1.5]);
+//!
+//! sgd.set_learning_rate(sgd.learning_rate() / 10.0);
+//! sgd.update(&mut numbers, &[0.0, 5.0])?;
+//! assert_eq!(numbers, [1.0, 1.45]);
+//! # Ok::<(), plywood::Error>(())
+//! ```
 
 mod adam;
 mod sgd;
@@ -27,7 +41,7 @@ use crate::nn::{Gradients, Model};
 /// # Ok::<(), plywood::Error>(())
 /// ```
 pub trait Optimizer<E: Float> {
-    /// One step on a block of parameters and the block of their gradients.
+    /// One step on a block of parameters and the block of their gradients. See [the module](self).
     ///
     /// # Errors
     /// If a setting makes no sense, there is not one gradient per parameter, or moments are kept of another number of
@@ -42,10 +56,10 @@ pub trait Optimizer<E: Float> {
         self.update(model.parameters_mut(), gradients.parameters())
     }
 
-    /// The learning rate.
+    /// The learning rate. See [the module](self).
     fn learning_rate(&self) -> f64;
 
-    /// Changes the learning rate from the next step on.
+    /// Changes the learning rate from the next step on. See [the module](self).
     fn set_learning_rate(&mut self, lr: f64);
 }
 

@@ -17,6 +17,22 @@ use crate::element::Float;
 /// assert!((p[0] - (1.0 - 0.1 - 0.1 * 1.9)).abs() < 1e-15);
 /// # Ok::<(), plywood::Error>(())
 /// ```
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let mut sgd = SGD::new(0.1).momentum(0.5).nesterov(true).weight_decay(0.0);
+/// let mut p = [1.0f64];
+/// sgd.update(&mut p, &[1.0])?;
+/// assert!((p[0] - (1.0 - 0.1 * 1.5)).abs() < 1e-15);
+///
+/// let mut sgd = SGD::new(0.1).momentum(0.5).dampening(1.0); // later gradients do not enter the velocity
+/// let mut p = [1.0f64];
+/// sgd.update(&mut p, &[1.0])?;
+/// sgd.update(&mut p, &[7.0])?;
+/// assert!((p[0] - (1.0 - 0.1 - 0.1 * 0.5)).abs() < 1e-15);
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SGD<E: Float = f32> {
     lr: f64,

@@ -162,6 +162,12 @@ fn png(svg: &str) -> Result<Vec<u8>, String> {
 /// ```
 pub trait Numbers {
     /// The numbers, first to last.
+    ///
+    /// ```
+    /// use plywood::plot::Numbers;
+    ///
+    /// assert_eq!([1u8, 2].numbers(), [1.0, 2.0]);
+    /// ```
     fn numbers(&self) -> Vec<f64>;
 }
 

@@ -22,8 +22,10 @@ use plotters::style::{Color, RGBColor};
 /// let x: Tensor<Shape![4, 2]> = tensor![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
 /// let y: Tensor<Shape![4, 1]> = tensor![[0.0], [0.0], [0.0], [1.0]];
 /// let model = sequential![Linear(2, 1), Sigmoid].init(&mut Generator::manual_seed(0));
-/// let figure = DecisionSurface::new("Both", &x, &y, |points| model.forward(points)).axes("left", "right");
-/// assert!(figure.svg()?.contains("class 1"));
+/// let figure = DecisionSurface::new("Both", &x, &y, |points| model.forward(points))
+///     .axes("left", "right")
+///     .names(&["not both", "both"]);
+/// assert!(figure.svg()?.contains("not both"));
 /// # Ok::<(), plywood::Error>(())
 /// ```
 #[derive(Clone, Debug)]

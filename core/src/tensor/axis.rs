@@ -27,18 +27,18 @@ pub trait Axis<const I: usize>: Shape {
     type With<N: Dim>: Shape;
 }
 
-/// Shapes that have room for a new axis `I` (up to rank 6).
+/// Shapes that have room for a new axis `I` (up to rank 6). See [`Tensor::unsqueeze`](super::Tensor::unsqueeze).
 #[diagnostic::on_unimplemented(
     message = "a tensor of shape {Self} cannot get an axis {I}",
     label = "no place for an axis {I}",
     note = "a new axis stands before, between or after the others, and a tensor has at most six"
 )]
 pub trait NewAxis<const I: usize>: Shape {
-    /// The shape with an axis of size `N` put there.
+    /// The shape with an axis of size `N` put there. See [`Tensor::unsqueeze`](super::Tensor::unsqueeze).
     type Added<N: Dim>: Shape;
 }
 
-/// The size 1, of an axis that can be left out.
+/// The size 1, of an axis that can be left out. See [`Tensor::squeeze`](super::Tensor::squeeze).
 #[diagnostic::on_unimplemented(
     message = "only an axis of size 1 can be squeezed, not one of {Self}",
     label = "the size of this axis is {Self}"

@@ -28,18 +28,20 @@ pub trait Broadcast<Other: Shape>: Shape {
     type Output: Shape;
 }
 
-/// Shapes that may broadcast: where sizes are `Dyn` the running program compares them.
+/// Shapes that may broadcast: where sizes are `Dyn` the running program compares them. See
+/// [`Tensor::try_add`](super::Tensor::try_add).
 #[diagnostic::on_unimplemented(
     message = "shapes do not match: {Self} and {Other}",
     label = "{Self} here, {Other} there",
     note = "sizes are compared from the last: each two must be equal, or one of them 1"
 )]
 pub trait TryBroadcast<Other: Shape>: Shape {
-    /// The shape of both, broadcast.
+    /// The shape of both, broadcast. See [`Tensor::try_add`](super::Tensor::try_add).
     type Output: Shape;
 }
 
-/// Shapes of which the types say that they broadcast to the shape `Target`, as the right side of `+=` must.
+/// Shapes of which the types say that they broadcast to the shape `Target`, as the right side of `+=` must. See [the
+/// module](super).
 #[diagnostic::on_unimplemented(
     message = "a tensor of shape {Self} does not broadcast to {Target}",
     label = "{Self} here, {Target} is to be filled",

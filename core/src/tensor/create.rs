@@ -7,14 +7,15 @@ use crate::generator::Generator;
 use crate::shape::{Shape, Sizes, StaticShape};
 use core::marker::PhantomData;
 
-/// Shapes that follow from the number of elements: all sizes known at compile time, but for the first.
+/// Shapes that follow from the number of elements: all sizes known at compile time, but for the first. See
+/// [`Tensor::from_vec`].
 #[diagnostic::on_unimplemented(
     message = "the sizes of `{Self}` do not follow from the number of elements",
     label = "only the first size may be `Dyn` here",
     note = "use the constructor that takes a shape value: `Tensor::from_slice_of(shape, …)`"
 )]
 pub trait FromNumel: Shape {
-    /// The shape with this number of elements, if there is one.
+    /// The shape with this number of elements, if there is one. See [`Tensor::from_vec`].
     fn from_numel(numel: usize) -> Option<Self>;
 }
 
@@ -85,6 +86,14 @@ impl<S: Shape, E: Element> Tensor<S, E> {
     ///
     /// # Errors
     /// If the slice does not have as many elements as the shape.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![_, _]> = Tensor::from_slice_of((Dyn(2), Dyn(3)), &[1.0; 6])?;
+    /// assert_eq!(x.sizes(), [2, 3]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
     pub fn from_slice_of(shape: S, slice: &[E]) -> Result<Self> {
         if Some(slice.len()) != shape.checked_numel() {
             return Err(Error::Length {
@@ -171,6 +180,12 @@ impl<S: Shape, E: Element> Tensor<S, E> {
     }
 
     /// The same number everywhere.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// assert_eq!(Tensor::<Shape![2]>::full(7.0), tensor![7.0, 7.0]);
+    /// ```
     #[must_use]
     pub fn full(value: E) -> Self
     where
@@ -189,13 +204,15 @@ impl<S: StaticShape, E: Numeric> Tensor<S, E> {
 }
 
 impl<S: Shape, E: Float> Tensor<S, E> {
-    /// Random numbers in [0, 1), each equally likely, of a shape with sizes known only at run time.
+    /// Random numbers in [0, 1), each equally likely, of a shape with sizes known only at run time. See
+    /// [`Tensor::zeros_of`].
     #[must_use]
     pub fn rand_of(shape: S, rng: &mut Generator) -> Self {
         Self::filled_by(shape, || rng.uniform())
     }
 
-    /// Random numbers of the normal distribution of mean 0 and variance 1, of a shape with sizes known only at run time.
+    /// Random numbers of the normal distribution of mean 0 and variance 1, of a shape with sizes known only at run
+    /// time. See [`Tensor::zeros_of`].
     #[must_use]
     pub fn randn_of(shape: S, rng: &mut Generator) -> Self {
         Self::filled_by(shape, || rng.normal())
@@ -219,6 +236,13 @@ impl<S: Shape, E: Float> Tensor<S, E> {
     }
 
     /// Random numbers of the normal distribution of mean 0 and variance 1.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let x: Tensor<Shape![1000], f64> = Tensor::randn(&mut Generator::manual_seed(0));
+    /// assert!(x.mean().abs() < 0.1 && (x.std() - 1.0).abs() < 0.1);
+    /// ```
     #[must_use]
     pub fn randn(rng: &mut Generator) -> Self
     where

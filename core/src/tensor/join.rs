@@ -53,14 +53,15 @@ impl<const N: usize> Times<N> for Dyn {
     type Total = Dyn;
 }
 
-/// Shapes of which the types say that they are equal but for axis `I`: what can stand one behind the other there.
+/// Shapes of which the types say that they are equal but for axis `I`: what can stand one behind the other there. See
+/// [`Join`].
 #[diagnostic::on_unimplemented(
     message = "tensors of shape {Self} and {Other} cannot be joined along axis {I}",
     label = "{Self} here, {Other} there",
     note = "all sizes but that of axis {I} must be equal and known at compile time"
 )]
 pub trait Joins<const I: usize, Other: Shape>: Axis<I> {
-    /// The shape of both.
+    /// The shape of both. See [`Join`].
     type Output: Shape;
 }
 
@@ -114,13 +115,13 @@ pub trait Join: Sized {
 // Only of tensors: any other array keeps the `concat` of slices.
 impl<const N: usize, S, E, A> Join for [&Tensor<S, E, A>; N] {}
 
-/// What [`Join::concat`] takes.
+/// What [`Join::concat`] takes. See [`Join`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be joined along axis {I}",
     label = "`concat` takes tensors of one element type: `(&x, &y).concat::<{I}>()`"
 )]
 pub trait Concat<const I: usize> {
-    /// The tensor of all.
+    /// The tensor of all. See [`Join`].
     type Output;
     #[doc(hidden)]
     fn concatenated(self) -> Self::Output;
@@ -198,13 +199,13 @@ where
     }
 }
 
-/// What [`Join::stack`] takes.
+/// What [`Join::stack`] takes. See [`Join`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be stacked along a new axis {I}",
     label = "`stack` takes an array of tensors of one shape, known at compile time: `[&x, &y].stack::<{I}>()`"
 )]
 pub trait Stack<const I: usize> {
-    /// The tensor of all.
+    /// The tensor of all. See [`Join`].
     type Output;
     #[doc(hidden)]
     fn stacked(self) -> Self::Output;
@@ -226,7 +227,7 @@ where
     }
 }
 
-/// Sizes that are `Parts` together, a tuple of sizes.
+/// Sizes that are `Parts` together, a tuple of sizes. See [`Tensor::split`].
 #[diagnostic::on_unimplemented(
     message = "an axis of size {Self} does not split into {Parts}",
     label = "{Parts} do not sum to {Self}",
@@ -243,14 +244,15 @@ pub trait Total {
     type Num;
 }
 
-/// Sizes into which an axis `I` of a tensor of shape `S` can be split: `Shape![2, 1]`, a tuple of two to six.
+/// Sizes into which an axis `I` of a tensor of shape `S` can be split: `Shape![2, 1]`, a tuple of two to six. See
+/// [`Tensor::split`].
 #[diagnostic::on_unimplemented(
     message = "an axis cannot be split into `{Self}`",
     label = "not two to six sizes",
     note = "write the sizes as a shape: `x.split::<{I}, Shape![2, 1]>()`"
 )]
 pub trait Parts<const I: usize, S: Axis<I>, E> {
-    /// The tensors, a tuple.
+    /// The tensors, a tuple. See [`Tensor::split`].
     type Tensors;
     #[doc(hidden)]
     fn of<B: Storage<E>>(x: &Tensor<S, E, B>) -> Self::Tensors;
@@ -297,7 +299,7 @@ split_tuple!(P1 P2 P3 P4; [] P2, [P2] P3, [P2 P3] P4);
 split_tuple!(P1 P2 P3 P4 P5; [] P2, [P2] P3, [P2 P3] P4, [P2 P3 P4] P5);
 split_tuple!(P1 P2 P3 P4 P5 P6; [] P2, [P2] P3, [P2 P3] P4, [P2 P3 P4] P5, [P2 P3 P4 P5] P6);
 
-/// Sizes in which a range of `Length` from `Start` lies.
+/// Sizes in which a range of `Length` from `Start` lies. See [`Tensor::slice`].
 #[diagnostic::on_unimplemented(
     message = "a range of length {Length} from {Start} does not lie in an axis of size {Self}",
     label = "{Length} from {Start} on is outside of {Self}",

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::shape::{Shape, Sizes};
 
 /// Inner sizes of a matrix product that are equal by their types: the columns on the left and the rows on the right.
+/// See [`Tensor::matmul`].
 #[diagnostic::on_unimplemented(
     message = "a matrix product needs equal inner sizes, but the left matrix has {Self} columns and the right one {Rows} rows",
     label = "{Rows} rows where {Self} are needed",
@@ -22,7 +23,8 @@ pub trait Inner<Rows: Dim>: Dim {}
 #[diagnostic::do_not_recommend]
 impl<N: StaticDim> Inner<N> for N {}
 
-/// Inner sizes of a matrix product that may be equal: one of them may be known only at run time.
+/// Inner sizes of a matrix product that may be equal: one of them may be known only at run time. See
+/// [`Tensor::try_matmul`].
 #[diagnostic::on_unimplemented(
     message = "a matrix product needs equal inner sizes, but the left matrix has {Self} columns and the right one {Rows} rows",
     label = "{Rows} rows where {Self} are needed"
@@ -32,7 +34,7 @@ pub trait TryInner<Rows: Dim>: Dim {}
 #[diagnostic::do_not_recommend]
 impl<Rows: Dim, Columns: SameSize<Rows>> TryInner<Rows> for Columns {}
 
-/// Two batches of matrices of equal number.
+/// Two batches of matrices of equal number. See [`Tensor::matmul`].
 #[diagnostic::on_unimplemented(
     message = "a product of batches of matrices needs as many on the left, {Self}, as on the right, {Other}",
     label = "{Other} matrices where {Self} are needed"
@@ -42,7 +44,8 @@ pub trait SameBatch<Other: Dim>: Dim {}
 #[diagnostic::do_not_recommend]
 impl<N: StaticDim> SameBatch<N> for N {}
 
-/// Two batches of matrices that may have equal number: one of them may be known only at run time.
+/// Two batches of matrices that may have equal number: one of them may be known only at run time. See
+/// [`Tensor::try_matmul`].
 #[diagnostic::on_unimplemented(
     message = "a product of batches of matrices needs as many on the left, {Self}, as on the right, {Other}",
     label = "{Other} matrices where {Self} are needed"
@@ -59,15 +62,15 @@ impl<Other: Dim, N: SameSize<Other>> TrySameBatch<Other> for N {}
     note = "a matrix goes with a matrix or a vector, a vector with a vector or a matrix, a batch of matrices with a batch of as many or with one matrix"
 )]
 pub trait MatMul<Other: Shape>: Shape {
-    /// The shape of the product.
+    /// The shape of the product. See [`Tensor::matmul`].
     type Output: Shape;
-    /// The inner size on the left.
+    /// The inner size on the left. See [`Tensor::matmul`].
     type Columns: Dim;
-    /// The inner size on the right.
+    /// The inner size on the right. See [`Tensor::matmul`].
     type Rows: Dim;
-    /// The number of matrices on the left, 1 where the right is a single matrix.
+    /// The number of matrices on the left, 1 where the right is a single matrix. See [`Tensor::matmul`].
     type Batch: Dim;
-    /// The number of matrices on the right.
+    /// The number of matrices on the right. See [`Tensor::matmul`].
     type OtherBatch: Dim;
 
     /// The number of products, of rows, of inner elements and of columns.

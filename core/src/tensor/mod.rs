@@ -91,12 +91,39 @@ pub struct Tensor<S, E = f32, B = Buffer<E>> {
 }
 
 /// A tensor that borrows its elements: a row of another, a layer's weight inside a model.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let x: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+/// let row: TensorView<Shape![3]> = x.row(1).expect("two rows");
+/// assert_eq!(row.to_owned(), tensor![4.0, 5.0, 6.0]);
+/// ```
 pub type TensorView<'a, S, E = f32> = Tensor<S, E, &'a [E]>;
 
 /// A tensor that borrows its elements to change them in place; see [`borrow_mut`](TensorViewMut::borrow_mut).
 pub type TensorViewMut<'a, S, E = f32> = Tensor<S, E, &'a mut [E]>;
 
 /// Where a tensor's elements are: its own memory or a borrowed slice.
+///
+/// ```
+/// use plywood::prelude::*;
+/// use plywood::tensor::{Storage, StorageMut};
+///
+/// /// Of tensors and of views.
+/// fn largest<S: Shape, B: Storage<f32>>(x: &Tensor<S, f32, B>) -> f32 {
+///     x.as_slice().iter().copied().fold(f32::NEG_INFINITY, f32::max)
+/// }
+///
+/// fn clear<S: Shape, B: StorageMut<f32>>(x: &mut Tensor<S, f32, B>) {
+///     x.as_mut_slice().fill(0.0);
+/// }
+///
+/// let mut x: Tensor<Shape![2]> = tensor![3.0, 4.0];
+/// assert_eq!((x.numel(), largest(&x), largest(&x.view())), (2, 4.0, 4.0));
+/// clear(&mut x);
+/// assert_eq!(largest(&x), 0.0);
+/// ```
 pub trait Storage<E> {
     /// The elements.
     fn as_slice(&self) -> &[E];
@@ -106,9 +133,9 @@ pub trait Storage<E> {
     fn into_buffer(self) -> Buffer<E>;
 }
 
-/// A tensor's own memory, or a slice borrowed to be changed.
+/// A tensor's own memory, or a slice borrowed to be changed. See [`Storage`].
 pub trait StorageMut<E>: Storage<E> {
-    /// The elements.
+    /// The elements. See [`Storage`].
     fn as_mut_slice(&mut self) -> &mut [E];
 }
 
@@ -167,13 +194,13 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         self.shape.sizes()
     }
 
-    /// The number of elements.
+    /// The number of elements. See [`Storage`].
     #[must_use]
     pub fn numel(&self) -> usize {
         self.data.as_slice().len()
     }
 
-    /// The elements, row-major.
+    /// The elements, row-major. See [`Storage`].
     #[must_use]
     pub fn as_slice(&self) -> &[E] {
         self.data.as_slice()
@@ -209,7 +236,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         Tensor { shape: self.shape, data: self.as_slice(), element: PhantomData }
     }
 
-    /// A tensor of its own with the same elements.
+    /// A tensor of its own with the same elements. See [`TensorView`].
     #[must_use]
     pub fn to_owned(&self) -> Tensor<S, E> {
         Tensor { shape: self.shape, data: Buffer::copy_of(self.as_slice()), element: PhantomData }
@@ -276,7 +303,7 @@ impl<E: Element, B: Storage<E>> Tensor<(), E, B> {
 }
 
 impl<S: Shape, E: Element, B: StorageMut<E>> Tensor<S, E, B> {
-    /// The elements, row-major.
+    /// The elements, row-major. See [`Storage`].
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [E] {
         self.data.as_mut_slice()

@@ -7,7 +7,7 @@ use crate::element::Element;
 use crate::error::Result;
 use crate::shape::{Flat, FlatNum, Shape, StaticShape};
 
-/// Shapes with as many elements as another, both known at compile time.
+/// Shapes with as many elements as another, both known at compile time. See [`Tensor::reshape`].
 #[diagnostic::on_unimplemented(
     message = "a tensor of shape {Self} does not have as many elements as one of shape {Other}",
     label = "{Other} has another number of elements",

@@ -7,6 +7,18 @@ use core::marker::PhantomData;
 use generic_array::GenericArray;
 
 /// Shapes with a first dimension to go along: a batch of samples, the rows of a matrix.
+///
+/// ```
+/// use plywood::prelude::*;
+/// use plywood::tensor::Rows;
+///
+/// /// The first row, of whatever shape rows are.
+/// fn head<S: Rows>(x: &Tensor<S>) -> Option<TensorView<'_, S::Row>> {
+///     (x.shape().rows() > 0).then(|| x.row(0))?
+/// }
+/// assert_eq!(head(&tensor![[1.0, 2.0], [3.0, 4.0]]), Some(tensor![1.0, 2.0].view()));
+/// let _: <Shape![_, 784] as Rows>::First = Dyn(32);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a tensor of shape `{Self}` has no rows",
     label = "rows need a first size, and the sizes after it known at compile time"

@@ -34,14 +34,14 @@ impl Fit {
         Fit { seed: Some(seed), ..self }
     }
 
-    /// Whether to leave out the last batch if it has fewer samples than the others.
+    /// Whether to leave out the last batch if it has fewer samples than the others. See [`History`](super::History).
     #[must_use]
     pub fn drop_last(self, drop_last: bool) -> Self {
         Fit { drop_last, ..self }
     }
 
     /// Stop when the loss (on the validation set, if there is one) has not been lower for this many epochs. The network
-    /// stays as the last epoch left it.
+    /// stays as the last epoch left it. See [`History`](super::History).
     #[must_use]
     pub fn early_stop(self, patience: u64) -> Self {
         Fit { patience: Some(patience), ..self }

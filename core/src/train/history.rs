@@ -1,6 +1,6 @@
 use core::fmt::{self, Display};
 
-/// How a network did on a data set.
+/// How a network did on a data set. See [`History`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// The loss over the whole set.
@@ -19,7 +19,7 @@ impl Display for Evaluation {
     }
 }
 
-/// One time through the data.
+/// One time through the data. See [`History`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
     /// Its number, from 1, counted over every `fit` of the trainer.
@@ -43,6 +43,27 @@ impl Display for Epoch {
 }
 
 /// Every epoch of a training.
+///
+/// ```
+/// use plywood::prelude::*;
+///
+/// let mut rng = Generator::manual_seed(0);
+/// let data: TensorDataset<Shape![2]> = plywood::data::make_moons(60).noise(0.1).generate(&mut rng)?;
+/// let (train, validation) = data.split(0.5, &mut rng)?;
+/// let model = sequential![Linear(2, 4), Tanh, Linear(4, 2)].init(&mut rng);
+/// let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(0.01));
+///
+/// let fit = Fit::epochs(5).batch(8).shuffle(0).drop_last(true).early_stop(3).quiet();
+/// let history = trainer.fit_validated(&train, &validation, fit)?;
+/// assert_eq!((history.losses().len(), history.validation_losses().len()), (5, 5));
+///
+/// let epoch = history.last().expect("five epochs");
+/// println!("{epoch} after {} seconds", epoch.seconds);
+/// let last: plywood::train::Evaluation = epoch.validation.expect("fit_validated");
+/// assert_eq!(trainer.evaluate(&validation)?, last);
+/// assert!(last.accuracy.is_some());
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
     /// The epochs, first to last.

@@ -108,6 +108,22 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// # Errors
     /// If the loss cannot be computed or is not finite, or a setting of the optimizer makes no sense. The parameters are
     /// as they were.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![Linear(2, 3)].init(&mut Generator::manual_seed(0));
+    /// let mut trainer = Trainer::new(model, CrossEntropyLoss, SGD::new(0.5));
+    /// let (x, labels) = (tensor![[1.0, 0.0], [0.0, 1.0]], tensor![2, 0]);
+    /// let first = trainer.step(&x, &labels)?;
+    /// trainer.optimizer_mut().set_learning_rate(0.1);
+    /// assert!(trainer.step(&x, &labels)? < first);
+    ///
+    /// trainer.model_mut().parameters_mut().fill(0.0);
+    /// let model = trainer.into_model();
+    /// assert_eq!(model.forward(&x), Tensor::zeros());
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
     pub fn step<X, B, T>(&mut self, x: &Tensor<X, M::Elem, B>, target: &T) -> Result<M::Elem>
     where
         X: InputOf<M, Inputs<M>>,
@@ -137,7 +153,8 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         self.run(train, None, fit)
     }
 
-    /// [`fit`](Trainer::fit) with a look at a second data set, which is not learned from, after each epoch.
+    /// [`fit`](Trainer::fit) with a look at a second data set, which is not learned from, after each epoch. See
+    /// [`History`].
     ///
     /// # Errors
     /// As [`fit`](Trainer::fit).
@@ -156,7 +173,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         self.run(train, Some(validation), fit)
     }
 
-    /// The loss on a data set, and the accuracy where the loss is about classes. Nothing is learned.
+    /// The loss on a data set, and the accuracy where the loss is about classes. Nothing is learned. See [`History`].
     ///
     /// # Errors
     /// If the data set is empty or the loss cannot be computed.

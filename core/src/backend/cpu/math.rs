@@ -17,6 +17,7 @@
 //! assert_eq!([f32::NEG_INFINITY, 0.0, 89.0].map(math::exp), [0.0, 1.0, f32::INFINITY]);
 //! assert_eq!([0.0f32, 1.0].map(math::ln), [f32::NEG_INFINITY, 0.0]);
 //! assert_eq!([-1e-30f32, 100.0].map(math::tanh), [-1e-30, 1.0]);
+//! assert_eq!((math::exp_m1(1e-30f32), math::ln_1p(1e-30f32), math::sigmoid(0.0f32)), (1e-30, 1e-30, 0.5));
 //! ```
 
 use crate::element::Float;

@@ -27,6 +27,20 @@ pub fn make_blobs(n_samples: usize) -> MakeBlobs {
 }
 
 /// What [`make_blobs`] is to make.
+///
+/// ```
+/// use plywood::data::make_blobs;
+/// use plywood::prelude::*;
+///
+/// let two = make_blobs(40).centers(2).center_box(0.0, 1.0).shuffle(false);
+/// let mut rng = Generator::manual_seed(0);
+/// let tight: TensorDataset<Shape![1]> = two.clone().cluster_std(0.01).generate(&mut rng)?;
+/// assert!(tight.inputs().iter().all(|x| (-0.1..1.1).contains(x)));
+///
+/// let uneven: TensorDataset<Shape![1]> = two.cluster_stds(&[0.0, 9.0]).generate(&mut rng)?;
+/// assert_eq!(uneven.inputs().row(0), uneven.inputs().row(19)); // twenty times the first centre
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct MakeBlobs {
     n_samples: usize,

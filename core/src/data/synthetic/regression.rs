@@ -30,6 +30,18 @@ pub fn make_regression(n_samples: usize) -> MakeRegression {
 }
 
 /// What [`make_regression`] is to make.
+///
+/// ```
+/// use plywood::data::make_regression;
+/// use plywood::prelude::*;
+///
+/// let plane = make_regression(10).n_informative(1).bias(5.0).noise(0.0).shuffle(false);
+/// let (data, coef) = plane.generate::<D<3>, D<1>, f64>(&mut Generator::manual_seed(0))?;
+/// assert_eq!(coef.to_vec()[1..], [0.0, 0.0]); // only the first feature says something
+/// let exact = data.inputs().matmul(&coef) + 5.0;
+/// assert!(exact.iter().zip(data.targets()).all(|(exact, y)| (exact - y).abs() < 1e-9));
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MakeRegression {
     n_samples: usize,

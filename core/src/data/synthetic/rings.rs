@@ -27,6 +27,17 @@ pub fn make_circles(n_samples: usize) -> MakeCircles {
 }
 
 /// What [`make_circles`] is to make.
+///
+/// ```
+/// use plywood::data::make_circles;
+/// use plywood::prelude::*;
+///
+/// let circles: TensorDataset<Shape![2]> =
+///     make_circles(10).factor(0.5).noise(0.0).shuffle(false).generate(&mut Generator::manual_seed(0))?;
+/// assert_eq!(circles.targets().to_vec(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
+/// assert_eq!(circles.inputs().row(5).unwrap().to_array(), [0.5, 0.0]);
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MakeCircles {
     n_samples: usize,
@@ -54,6 +65,17 @@ pub fn make_moons(n_samples: usize) -> MakeMoons {
 }
 
 /// What [`make_moons`] is to make.
+///
+/// ```
+/// use plywood::data::make_moons;
+/// use plywood::prelude::*;
+///
+/// let moons: TensorDataset<Shape![2]> =
+///     make_moons(10).noise(0.0).shuffle(false).generate(&mut Generator::manual_seed(0))?;
+/// assert_eq!(moons.targets().to_vec(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
+/// assert_eq!(moons.inputs().row(0).unwrap().to_array(), [1.0, 0.0]);
+/// # Ok::<(), plywood::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MakeMoons {
     n_samples: usize,

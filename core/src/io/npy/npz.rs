@@ -28,7 +28,7 @@ const SUFFIX: &str = ".npy";
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("digits.npz");
 /// let images: Tensor<Shape![2, 3], u8> = Tensor::zeros();
-/// NpzWriter::new().array("images", &images).array("labels", &tensor![3, 8]).write(&path)?;
+/// NpzWriter::new().array("images", &images).array("labels", &tensor![3i64, 8]).write(&path)?;
 ///
 /// let mut file = Npz::open(&path)?;
 /// assert_eq!(file.names(), ["images", "labels"]);
@@ -76,7 +76,7 @@ impl<R: Read + Seek> Npz<R> {
     /// use plywood::io::{Npz, NpzWriter};
     /// use plywood::prelude::*;
     ///
-    /// let bytes = NpzWriter::new().compressed().array("x", &tensor![1.0, 2.0]).to_bytes()?;
+    /// let bytes = NpzWriter::new().compressed().array("x", &tensor![1.0f32, 2.0]).to_bytes()?;
     /// let mut archive = Npz::from_reader("x.npz", std::io::Cursor::new(bytes))?;
     /// let x: Tensor<Shape![2]> = archive.read("x")?;
     /// assert_eq!(x, tensor![1.0, 2.0]);

@@ -49,7 +49,7 @@ pub fn read_npy<S: Shape, E: Element>(path: impl AsRef<Path>) -> Result<Tensor<S
 /// use plywood::io::{from_npy, to_npy};
 /// use plywood::prelude::*;
 ///
-/// let bytes = to_npy(&tensor![7, 2, 1]);
+/// let bytes = to_npy(&tensor![7i64, 2, 1]);
 /// let labels: Tensor<Shape![_], i64> = from_npy("labels.npy", &bytes[..])?;
 /// assert_eq!(labels.to_vec(), [7, 2, 1]);
 ///
