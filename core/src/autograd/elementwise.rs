@@ -3,6 +3,7 @@
 use super::Variable;
 use super::node::Record;
 use crate::element::Float;
+use crate::nn::{Activation, ReLU, Sigmoid};
 use crate::shape::Shape;
 use crate::tensor::Tensor;
 use std::rc::Rc;
@@ -74,8 +75,8 @@ functions! {
     tanh "1 − tanh² x" y |y: E| E::one() - y * y;
     erf "2 / √π · e^(−x²)" x |x: E| E::FRAC_2_SQRT_PI() * (-x * x).exp();
     sigmoid "σ(x) · (1 − σ(x))" y |y: E| y * (E::one() - y);
-    relu "1 where x > 0, and 0 elsewhere" y |y: E| if y > E::zero() { E::one() } else { E::zero() };
-    softplus "1 / (1 + e⁻ˣ)" x <crate::nn::Sigmoid as crate::nn::Activation>::forward;
+    relu "1 where x > 0, and 0 elsewhere" y ReLU::derivative;
+    softplus "1 / (1 + e⁻ˣ)" x Sigmoid::forward;
 }
 
 impl<S: Shape, E: Float> Variable<S, E> {

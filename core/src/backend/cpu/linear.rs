@@ -1,4 +1,4 @@
-use super::{Matrix, pool};
+use super::{Matrix, is_product, pool};
 use crate::element::Float;
 use crate::nn::Activation;
 
@@ -15,6 +15,7 @@ pub fn linear_forward<E: Float, A: Activation>(
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
     assert!(A::FROM_OUTPUT || pre.len() == y.len(), "no room for what the derivative needs");
+    assert!(b.is_none_or(|b| b.len() == outputs), "not one bias an output");
     let pre = pool::Shared(pre.as_mut_ptr());
     let (a, wt) = (Matrix::new(x, inputs), Matrix::transposed(w, inputs));
     E::gemm_then(y, a, wt, (rows, inputs, outputs), |i, j, y| {
@@ -60,7 +61,10 @@ fn through_activation<E: Float, A: Activation>(
     db: Option<&mut [E]>,
     (rows, outputs): (usize, usize),
 ) {
-    assert!(dy.len() == rows * outputs && (A::IDENTITY || v.len() == dy.len()), "slices are not of the sizes");
+    assert!(
+        is_product(dy.len(), [rows, outputs]) && (A::IDENTITY || v.len() == dy.len()),
+        "slices are not of the sizes"
+    );
     assert!(db.as_ref().is_none_or(|db| db.len() == outputs), "not one bias an output");
     let parts = pool::threads_for(rows * outputs).min(outputs / COLUMNS).max(1);
     let dy = pool::Shared(dy.as_mut_ptr());

@@ -2,6 +2,7 @@
 
 use super::conv::{Window, share};
 use super::gemm::Isa;
+use super::is_product;
 use super::pool::{self, Shared};
 use super::vectorize::{Loop, vectorize};
 use crate::element::Float;
@@ -27,9 +28,8 @@ pub fn max_pool2d_backward<E: Float>(indices: &[u8], dy: &[E], dx: &mut [E], pla
 
 /// [`max_pool2d_forward`] with the vectors of an instruction set, which this machine must have.
 fn forward<E: Float>(isa: Isa, x: &[E], y: &mut [E], indices: &mut [u8], planes: usize, window: &Window) {
+    check(x, y, indices, planes, window);
     let (input, output) = sizes(window);
-    assert!(x.len() == planes * input && y.len() == planes * output, "planes are not of their window's sizes");
-    assert!(indices.len() == y.len(), "not one index an output");
     let (y, indices) = (Shared(y.as_mut_ptr()), Shared(indices.as_mut_ptr()));
     run(planes, input, |planes| {
         // SAFETY: some of all planes, each of them in one part.
@@ -44,9 +44,8 @@ fn forward<E: Float>(isa: Isa, x: &[E], y: &mut [E], indices: &mut [u8], planes:
 
 /// [`max_pool2d_backward`] with the vectors of an instruction set, which this machine must have.
 fn backward<E: Float>(isa: Isa, indices: &[u8], dy: &[E], dx: &mut [E], planes: usize, window: &Window) {
+    check(dx, dy, indices, planes, window);
     let (input, output) = sizes(window);
-    assert!(dx.len() == planes * input && dy.len() == planes * output, "planes are not of their window's sizes");
-    assert!(indices.len() == dy.len(), "not one index an output");
     let dx = Shared(dx.as_mut_ptr());
     run(planes, input, |planes| {
         // SAFETY: some of all planes, each of them in one part.
@@ -56,9 +55,20 @@ fn backward<E: Float>(isa: Isa, indices: &[u8], dy: &[E], dx: &mut [E], planes: 
     });
 }
 
+/// Refuses slices that are not of these sizes.
+fn check<E>(x: &[E], y: &[E], indices: &[u8], planes: usize, window: &Window) {
+    window.check();
+    assert!(window.area() <= 256, "a position in a window of {} elements does not fit a byte", window.area());
+    let (input, output) = (window.input, window.output());
+    assert!(
+        is_product(x.len(), [planes, input.0, input.1]) && is_product(y.len(), [planes, output.0, output.1]),
+        "planes are not of their window's sizes"
+    );
+    assert!(indices.len() == y.len(), "not one index an output");
+}
+
 /// The elements of a plane of the input and of the output.
 fn sizes(window: &Window) -> (usize, usize) {
-    assert!(window.area() <= 256, "a position in a window of {} elements does not fit a byte", window.area());
     let output = window.output();
     (window.input.0 * window.input.1, output.0 * output.1)
 }

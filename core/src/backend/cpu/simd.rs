@@ -5,8 +5,13 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// An instruction set.
-pub trait Simd: 'static {
+mod sealed {
+    /// Who names an instruction set says that the machine has it, so only [`dispatch`](super::dispatch) does.
+    pub trait Sealed {}
+}
+
+/// An instruction set that this machine has.
+pub trait Simd: sealed::Sealed + 'static {
     /// Whether the code around is compiled for it. Otherwise, whoever wants it asks the processor.
     const KNOWN: bool = true;
     /// AVX2 and FMA.
@@ -24,12 +29,19 @@ pub struct Baseline;
 pub struct Unknown;
 
 /// AVX2 and FMA.
-#[derive(Debug)]
-pub struct Avx2;
+#[cfg(target_arch = "x86_64")]
+struct Avx2;
 
 /// AVX-512, AVX2 and FMA.
-#[derive(Debug)]
-pub struct Avx512;
+#[cfg(target_arch = "x86_64")]
+struct Avx512;
+
+impl sealed::Sealed for Baseline {}
+impl sealed::Sealed for Unknown {}
+#[cfg(target_arch = "x86_64")]
+impl sealed::Sealed for Avx2 {}
+#[cfg(target_arch = "x86_64")]
+impl sealed::Sealed for Avx512 {}
 
 impl Simd for Baseline {}
 
@@ -37,10 +49,12 @@ impl Simd for Unknown {
     const KNOWN: bool = false;
 }
 
+#[cfg(target_arch = "x86_64")]
 impl Simd for Avx2 {
     const AVX2: bool = true;
 }
 
+#[cfg(target_arch = "x86_64")]
 impl Simd for Avx512 {
     const AVX2: bool = true;
     const AVX512: bool = true;

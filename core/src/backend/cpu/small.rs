@@ -6,6 +6,7 @@
 #[cfg(target_arch = "x86_64")]
 use super::gemm::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
 use super::gemm::{Portable, Vector};
+use super::is_inside;
 use super::simd::Simd;
 use crate::element::Float;
 use crate::nn::Activation;
@@ -137,12 +138,11 @@ small!(f64, Portable<2>, F64x4<4>, F64x8, transpose_pd);
 fn check<E>(job: &Product<'_, E>, transposed: bool) {
     let (m, k, n) = job.sizes;
     let (b_rows, b_cols) = if transposed { (n, k) } else { (k, n) };
-    let empty = m == 0 || k == 0 || n == 0;
     assert!(
-        job.y.len() >= m * n
+        m.checked_mul(n).is_some_and(|numel| job.y.len() >= numel)
             && job.init.is_none_or(|init| init.len() >= n)
-            && (empty || (m - 1) * job.a_row + (k - 1) * job.a_col < job.a.len())
-            && (empty || (b_rows - 1) * job.b_row + b_cols - 1 < job.b.len()),
+            && is_inside(job.a.len(), (m, k), (job.a_row, job.a_col))
+            && is_inside(job.b.len(), (b_rows, b_cols), (job.b_row, 1)),
         "operands of a small layer are too short"
     );
 }
@@ -358,6 +358,7 @@ pub fn backward<E: Float, S: Simd, A: Activation>(
     db: Option<&mut [E]>,
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
+    assert!(db.as_ref().is_none_or(|db| db.len() == outputs), "not one bias an output");
     if !A::IDENTITY {
         derive::<E, A>(dy, v);
     }

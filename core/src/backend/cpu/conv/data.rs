@@ -76,7 +76,7 @@ impl<E: Float + Convolve> Data<E> {
 
     /// The memory of the cells of the output's gradient.
     pub(super) fn cells(&self) -> usize {
-        self.conv.out_channels * self.grid.channel()
+        self.conv.out_channels.saturating_mul(self.grid.channel())
     }
 
     /// The memory of a strip.

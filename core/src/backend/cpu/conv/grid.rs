@@ -62,7 +62,10 @@ impl Grid {
         let borders = |a| (x.inside(a).start).min(x.len - x.inside(a).end);
         let shared = (0..x.step).map(borders).min().unwrap_or(0).min(x.len - outputs);
         let line = x.len - shared;
-        let plane = (((y.len - 1) * line + x.len).div_ceil(UNIT) | 1) * UNIT;
+        let cells = (y.len - 1).checked_mul(line).and_then(|cells| cells.checked_add(x.len));
+        let plane = cells.and_then(|cells| (cells.div_ceil(UNIT) | 1).checked_mul(UNIT));
+        let channel = plane.and_then(|plane| (y.step * x.step).checked_mul(plane)).expect("capacity overflow");
+        let plane = channel / (y.step * x.step);
         Grid { y, x, line, plane }
     }
 

@@ -24,15 +24,17 @@ pub(super) fn with<E: Float, T, const N: usize>(
     f: impl FnOnce([&mut [E]; N]) -> T,
 ) -> T {
     let line = 64 / size_of::<E>();
-    let room = |len: usize| len.next_multiple_of(line) + line;
+    let room = |len: usize| len.checked_next_multiple_of(line)?.checked_add(line);
+    let elements = areas.iter().try_fold(0usize, |sum, len| sum.checked_add(room(*len)?));
+    let bytes = elements.and_then(|elements| elements.checked_mul(size_of::<E>())).expect("capacity overflow");
+    let len = bytes.div_ceil(size_of::<f64>());
     memory.with_borrow_mut(|memory| {
-        let len = (areas.iter().map(|len| room(*len)).sum::<usize>() * size_of::<E>()).div_ceil(size_of::<f64>());
         if memory.as_slice().len() < len {
             memory.resize(len);
         }
         let mut rest: &mut [E] = bytemuck::cast_slice_mut(memory.as_mut_slice());
         f(areas.map(|len| {
-            let (area, behind) = core::mem::take(&mut rest).split_at_mut(room(len));
+            let (area, behind) = core::mem::take(&mut rest).split_at_mut(room(len).expect("no more than all"));
             rest = behind;
             &mut area[..len]
         }))

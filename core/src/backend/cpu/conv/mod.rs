@@ -24,6 +24,7 @@ pub(super) use window::Slide;
 pub use window::Window;
 
 use super::gemm::Isa;
+use super::is_product;
 use super::pool::{self, Shared};
 use super::vectorize::{Loop, vectorize};
 use crate::element::Float;
@@ -47,6 +48,22 @@ pub struct Conv {
 }
 
 impl Conv {
+    /// Refuses slices that are not of these sizes.
+    fn check<E>(&self, batch: usize, x: &[E], w: &[E], y: &[E]) {
+        let Conv { in_channels, out_channels, window } = *self;
+        window.check();
+        let (input, kernel, output) = (window.input, window.kernel, window.output());
+        assert!(
+            is_product(x.len(), [batch, in_channels, input.0, input.1])
+                && is_product(y.len(), [batch, out_channels, output.0, output.1]),
+            "images are not of their convolution's sizes"
+        );
+        assert!(
+            is_product(w.len(), [out_channels, in_channels, kernel.0, kernel.1]),
+            "parameters are not of their sizes"
+        );
+    }
+
     /// The elements of an input image, of an output image, and of the weights.
     fn sizes(&self) -> (usize, usize, usize) {
         let (input, output) = (self.window.input, self.window.output());
@@ -118,11 +135,11 @@ fn forward<E: Float, A: Activation>(
     batch: usize,
     conv: &Conv,
 ) {
+    conv.check(batch, x, w, y);
     let (input, output, weights) = conv.sizes();
     let size = conv.window.output();
     assert!(isa.is_available(), "{isa:?} on a machine without it");
-    assert!(x.len() == batch * input && y.len() == batch * output, "images are not of their convolution's sizes");
-    assert!(w.len() == weights && b.is_none_or(|b| b.len() == conv.out_channels), "parameters are not of their sizes");
+    assert!(b.is_none_or(|b| b.len() == conv.out_channels), "parameters are not of their sizes");
     assert!(A::FROM_OUTPUT || pre.len() == y.len(), "no room for what the derivative needs");
     if y.is_empty() {
         return;
@@ -153,7 +170,7 @@ fn forward<E: Float, A: Activation>(
             let (y, pre) = (Shared(y.as_mut_ptr()), Shared(pre.as_mut_ptr()));
             let parts = batch.min(PARTS);
             run(parts, batch * conv.multiply_adds(), |part| {
-                let areas = [conv.in_channels * grid.channel(), correlation.strip_len()];
+                let areas = [conv.in_channels.saturating_mul(grid.channel()), correlation.strip_len()];
                 memory::with(&memory::JOB, areas, |[cells, strip]| {
                     cells.fill(E::zero());
                     for n in share(batch, parts, part) {
@@ -228,12 +245,12 @@ fn backward<E: Float, A: Activation>(
     batch: usize,
     conv: &Conv,
 ) {
+    conv.check(batch, x, w, dy);
     let (input, output, weights) = conv.sizes();
     assert!(isa.is_available(), "{isa:?} on a machine without it");
-    assert!(x.len() == batch * input && dy.len() == batch * output, "images are not of their convolution's sizes");
     assert!(A::IDENTITY || v.len() == dy.len(), "the activation's values are not of the output's size");
     assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "the gradient of the input is not of its size");
-    assert!(w.len() == weights && dw.len() == weights, "parameters are not of their sizes");
+    assert!(dw.len() == weights, "parameters are not of their sizes");
     assert!(db.as_ref().is_none_or(|db| db.len() == conv.out_channels), "parameters are not of their sizes");
     if dy.is_empty() || x.is_empty() {
         dw.fill(E::zero());

@@ -44,7 +44,7 @@ impl<E: Float + Convolve> Weigh<E> {
     /// The memory of the input's cells.
     pub(super) fn cells(&self) -> usize {
         let channels = if self.by_channels { self.inputs.next_multiple_of(self.kernels.lanes) } else { self.inputs };
-        channels * self.grid.channel()
+        channels.saturating_mul(self.grid.channel())
     }
 
     /// The memory of the partial sums.

@@ -63,6 +63,14 @@ impl Slide {
 }
 
 impl Window {
+    /// Refuses what is no window. From here on, the product of any two of these numbers is one, too.
+    pub(in crate::backend::cpu) fn check(&self) {
+        let Window { input, kernel, stride, padding, dilation } = *self;
+        let largest = [input, kernel, stride, padding, dilation].into_iter().fold(0, |most, (h, w)| most.max(h).max(w));
+        let least = [kernel, stride, dilation].into_iter().fold(1, |least, (h, w)| least.min(h).min(w));
+        assert!(least >= 1 && largest < 1 << (usize::BITS / 2 - 1), "not a window: {self:?}");
+    }
+
     /// Height and width of the output: (input + 2 · padding − dilation · (kernel − 1) − 1) / stride + 1; 0 where the
     /// window does not fit.
     #[must_use]

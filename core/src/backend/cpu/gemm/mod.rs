@@ -27,7 +27,7 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::pool;
+use super::{is_inside, is_product, pool};
 pub(crate) use isa::widest;
 pub(super) use isa::{Isa, transpose};
 pub(super) use vector::{Portable, Vector};
@@ -62,7 +62,7 @@ impl<'a, E> Matrix<'a, E> {
     }
 
     fn holds(&self, rows: usize, cols: usize) -> bool {
-        rows == 0 || cols == 0 || (rows - 1) * self.row + (cols - 1) * self.col < self.data.len()
+        is_inside(self.data.len(), (rows, cols), (self.row, self.col))
     }
 }
 
@@ -138,7 +138,7 @@ const COMBINED_AREA: usize = 1 << 15;
 const COMBINED_COLUMNS: usize = 64;
 
 fn check<E>(y: &[E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
-    assert!(y.len() == m * n && a.holds(m, k) && b.holds(k, n), "matrices of a product are too short");
+    assert!(is_product(y.len(), [m, n]) && a.holds(m, k) && b.holds(k, n), "matrices of a product are too short");
 }
 
 #[inline]
