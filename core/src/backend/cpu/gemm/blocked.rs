@@ -7,7 +7,7 @@
 use super::Product;
 use super::isa::{Kernel, Kernels};
 use super::kernel::Job;
-use super::pack::{PANELS, Panel, pack, with_memory};
+use super::pack::{Panel, pack, with_panel_memory};
 use super::vector::prefetch;
 use crate::backend::cpu::Matrix;
 
@@ -41,7 +41,7 @@ pub(super) unsafe fn product<E: Kernel>(kernels: &Kernels<E>, product: Product<'
     let in_place = b.col == 1 && m <= if aliases { ROWS_TO_PACK_ALIASES } else { ROWS_TO_PACK };
     // Taken whether or not it is needed, and for the whole product: then it grows with each of the sizes, and neither a
     // smaller batch nor a part ever asks for more than was taken for a larger one.
-    with_memory(&PANELS, k.min(KC) * whole.2.min(NC).next_multiple_of(kernels.lanes), |packed: *mut E| {
+    with_panel_memory(k.min(KC) * whole.2.min(NC).next_multiple_of(kernels.lanes), |packed: *mut E| {
         for (pc, kc) in pieces(k, KC, 1) {
             for (jc, nc) in pieces(n, NC, width(kernels)) {
                 let block = Block {

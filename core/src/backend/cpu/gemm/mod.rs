@@ -30,7 +30,6 @@ mod vector;
 mod x86;
 
 use super::pool;
-pub(crate) use isa::widest;
 pub(super) use isa::{Isa, transpose};
 pub(super) use vector::{Portable, Vector};
 #[cfg(target_arch = "x86_64")]
@@ -230,7 +229,7 @@ fn in_parts<E: Kernel>(
                 Way::Turned => turned(kernels, product),
                 Way::Tiles => {
                     if a.col == 1 && b.row == 1 && !adds {
-                        pack::with_memory(&pack::TURNED, turned_memory((m, k, n)), |_: *mut E| ());
+                        pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
                     }
                     blocked::product(kernels, product);
                 }
@@ -318,7 +317,7 @@ fn turned_memory((m, k, n): (usize, usize, usize)) -> usize {
 unsafe fn turned<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
     let Product { y, y_row, a, b, sizes: (m, k, n), whole, .. } = product;
     let (a, b) = (Matrix { row: b.col, col: b.row, ..b }, Matrix { row: a.col, col: a.row, ..a });
-    pack::with_memory(&pack::TURNED, turned_memory(whole), |turned: *mut E| {
+    pack::with_turned_memory(turned_memory(whole), |turned: *mut E| {
         for (j, columns) in blocked::pieces(n, TURNED_COLUMNS, 1) {
             let part = Product {
                 y: turned,

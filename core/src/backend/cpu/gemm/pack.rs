@@ -81,13 +81,22 @@ type Memory = LocalKey<RefCell<Buffer<f64>>>;
 
 thread_local! {
     /// The memory of the panels. It grows to the largest product of its thread and stays.
-    pub(super) static PANELS: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
+    static PANELS: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
     /// The memory of what is computed transposed; it grows and stays likewise.
-    pub(super) static TURNED: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
+    static TURNED: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
 }
 
-/// Runs `f` on memory for `len` elements, 64-byte aligned. What is in it is anything, but initialised.
-pub(super) fn with_memory<E: Kernel, T>(memory: &'static Memory, len: usize, f: impl FnOnce(*mut E) -> T) -> T {
+/// Runs `f` on memory for `len` elements of panels, 64-byte aligned. What is in it is anything, but initialised.
+pub(super) fn with_panel_memory<E: Kernel, T>(len: usize, f: impl FnOnce(*mut E) -> T) -> T {
+    with_memory(&PANELS, len, f)
+}
+
+/// The same for what is computed transposed.
+pub(super) fn with_turned_memory<E: Kernel, T>(len: usize, f: impl FnOnce(*mut E) -> T) -> T {
+    with_memory(&TURNED, len, f)
+}
+
+fn with_memory<E: Kernel, T>(memory: &'static Memory, len: usize, f: impl FnOnce(*mut E) -> T) -> T {
     const { assert!(size_of::<E>() <= size_of::<f64>() && align_of::<E>() <= 64) };
     memory.with_borrow_mut(|memory| {
         let len = (len * size_of::<E>()).div_ceil(size_of::<f64>());
