@@ -1,3 +1,5 @@
+use super::simd::widest;
+use super::small::{activate, derive};
 use super::{Matrix, is_product, pool};
 use crate::element::Float;
 use crate::nn::Activation;
@@ -19,16 +21,23 @@ pub fn linear_forward<E: Float, A: Activation>(
     let pre = pool::Shared(pre.as_mut_ptr());
     let (a, wt) = (Matrix::new(x, inputs), Matrix::transposed(w, inputs));
     E::gemm_then(y, a, wt, (rows, inputs, outputs), |i, j, y| {
-        if let Some(b) = b {
-            y.iter_mut().zip(&b[j..]).for_each(|(y, b)| *y += *b);
-        }
-        if !A::FROM_OUTPUT {
-            // SAFETY: `pre` is as long as the whole output, and each piece of the output is given to one thread once.
-            unsafe { core::slice::from_raw_parts_mut(pre.get().add(i * outputs + j), y.len()) }.copy_from_slice(y);
-        }
-        if !A::IDENTITY {
-            y.iter_mut().for_each(|y| *y = A::forward(*y));
-        }
+        widest(
+            #[inline(always)]
+            || {
+                if let Some(b) = b {
+                    y.iter_mut().zip(&b[j..]).for_each(|(y, b)| *y += *b);
+                }
+                if !A::FROM_OUTPUT {
+                    // SAFETY: `pre` is as long as the whole output, and each piece of the output is given to one thread
+                    // once.
+                    let pre = unsafe { core::slice::from_raw_parts_mut(pre.get().add(i * outputs + j), y.len()) };
+                    pre.copy_from_slice(y);
+                }
+                if !A::IDENTITY {
+                    activate::<E, A>(y);
+                }
+            },
+        );
     });
 }
 
@@ -79,17 +88,22 @@ fn through_activation<E: Float, A: Activation>(
         if let Some(db) = &mut db {
             db.fill(E::zero());
         }
-        for i in 0..rows {
-            let start = i * outputs + columns.start;
-            // SAFETY: the part's columns of one row.
-            let dy = unsafe { core::slice::from_raw_parts_mut(dy.get().add(start), columns.len()) };
-            if !A::IDENTITY {
-                dy.iter_mut().zip(&v[start..]).for_each(|(dy, v)| *dy *= A::derivative(*v));
-            }
-            if let Some(db) = &mut db {
-                db.iter_mut().zip(&*dy).for_each(|(db, dy)| *db += *dy);
-            }
-        }
+        widest(
+            #[inline(always)]
+            || {
+                for i in 0..rows {
+                    let start = i * outputs + columns.start;
+                    // SAFETY: the part's columns of one row.
+                    let dy = unsafe { core::slice::from_raw_parts_mut(dy.get().add(start), columns.len()) };
+                    if !A::IDENTITY {
+                        derive::<E, A>(dy, &v[start..]);
+                    }
+                    if let Some(db) = &mut db {
+                        db.iter_mut().zip(&*dy).for_each(|(db, dy)| *db += *dy);
+                    }
+                }
+            },
+        );
     });
 }
 

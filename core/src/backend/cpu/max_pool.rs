@@ -4,7 +4,7 @@ use super::conv::{Window, share};
 use super::gemm::Isa;
 use super::is_product;
 use super::pool::{self, Shared};
-use super::vectorize::{Loop, vectorize};
+use super::simd::{Op, Simd, on};
 use crate::element::Float;
 use core::ops::Range;
 use core::slice::from_raw_parts_mut;
@@ -38,7 +38,7 @@ fn forward<E: Float>(isa: Isa, x: &[E], y: &mut [E], indices: &mut [u8], planes:
             (from_raw_parts_mut(y.get().add(start), len), from_raw_parts_mut(indices.get().add(start), len))
         };
         let x = &x[planes.start * input..planes.end * input];
-        vectorize(isa, Forward { x, y, indices, window });
+        on(isa, Forward { x, y, indices, window });
     });
 }
 
@@ -51,7 +51,7 @@ fn backward<E: Float>(isa: Isa, indices: &[u8], dy: &[E], dx: &mut [E], planes: 
         // SAFETY: some of all planes, each of them in one part.
         let dx = unsafe { from_raw_parts_mut(dx.get().add(planes.start * input), planes.len() * input) };
         let outputs = planes.start * output..planes.end * output;
-        vectorize(isa, Backward { indices: &indices[outputs.clone()], dy: &dy[outputs], dx, window });
+        on(isa, Backward { indices: &indices[outputs.clone()], dy: &dy[outputs], dx, window });
     });
 }
 
@@ -91,9 +91,11 @@ struct Forward<'a, E> {
     window: &'a Window,
 }
 
-impl<E: Float> Loop for Forward<'_, E> {
+impl<E: Float> Op for Forward<'_, E> {
+    type Out = ();
+
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self) {
         let Forward { x, y, indices, window } = self;
         let (input, output) = sizes(window);
         if output == 0 {
@@ -209,9 +211,11 @@ struct Backward<'a, E> {
     window: &'a Window,
 }
 
-impl<E: Float> Loop for Backward<'_, E> {
+impl<E: Float> Op for Backward<'_, E> {
+    type Out = ();
+
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self) {
         let Backward { indices, dy, dx, window } = self;
         let (input, output) = sizes(window);
         if output == 0 {

@@ -11,15 +11,14 @@ pub(crate) mod pool;
 pub mod simd;
 pub mod small;
 mod update;
-mod vectorize;
 
 pub use conv::{Conv, Convolve, Window, conv2d_backward, conv2d_forward};
-pub(crate) use gemm::widest;
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};
 pub use max_pool::{max_pool2d_backward, max_pool2d_forward};
 pub(crate) use pool::over_pieces;
 pub use pool::{num_threads, set_num_threads};
+pub(crate) use simd::widest;
 pub use update::update;
 
 /// Whether `len` is the product of these sizes, which may be more than a `usize` can hold.

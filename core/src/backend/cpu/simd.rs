@@ -69,77 +69,132 @@ pub trait Op {
     fn run<S: Simd>(self) -> Self::Out;
 }
 
-const BASELINE: u8 = 1;
-const AVX2: u8 = 2;
-const AVX512: u8 = 3;
-
-/// The best that this machine has; 0 until somebody asks.
-static BEST: AtomicU8 = AtomicU8::new(0);
-
-/// The best that this machine has.
-#[inline(always)]
-pub(super) fn best() -> u8 {
-    match BEST.load(Ordering::Relaxed) {
-        0 => detect(),
-        best => best,
-    }
+/// What a processor can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// As [`Baseline`].
+    Portable,
+    /// As [`Avx2`].
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// As [`Avx512`].
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
-#[cold]
-fn detect() -> u8 {
-    #[cfg(target_arch = "x86_64")]
-    let best = {
-        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq");
-        match (avx2, avx512) {
-            (true, true) => AVX512,
-            (true, false) => AVX2,
-            _ => BASELINE,
+/// The best that this machine has, as a place in [`Isa::ALL`]; that of none until somebody asks.
+static BEST: AtomicU8 = AtomicU8::new(u8::MAX);
+
+impl Isa {
+    /// All, the simplest first.
+    pub(super) const ALL: &[Isa] = &[
+        Isa::Portable,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512,
+    ];
+
+    /// Whether this machine has it. The standard library asks the processor once and keeps the answer.
+    pub(super) fn is_available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && Isa::Avx2.is_available()
+            }
         }
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let best = BASELINE;
-    BEST.store(best, Ordering::Relaxed);
-    best
+    }
+
+    /// The best that this machine has.
+    #[inline(always)]
+    pub(super) fn best() -> Self {
+        match Self::ALL.get(usize::from(BEST.load(Ordering::Relaxed))) {
+            Some(isa) => *isa,
+            None => Self::detect(),
+        }
+    }
+
+    #[cold]
+    fn detect() -> Self {
+        let available = (0..).zip(Self::ALL).filter(|(_, isa)| isa.is_available());
+        let (place, isa) = available.last().unwrap_or((0, &Isa::Portable));
+        BEST.store(place, Ordering::Relaxed);
+        *isa
+    }
 }
 
 /// Does it with the best instructions that this machine has, or with those that are known already.
 #[inline(always)]
 pub fn dispatch<S: Simd, O: Op>(op: O) -> O::Out {
-    if S::KNOWN { op.run::<S>() } else { on(best(), op) }
+    // SAFETY: the best that this machine has.
+    if S::KNOWN { op.run::<S>() } else { unsafe { compiled_for(Isa::best(), op) } }
 }
 
+/// Does it with the instructions of an instruction set, which this machine must have.
+#[inline]
+pub(super) fn on<O: Op>(isa: Isa, op: O) -> O::Out {
+    assert!(isa.is_available(), "{isa:?} on a machine without it");
+    // SAFETY: asserted above.
+    unsafe { compiled_for(isa, op) }
+}
+
+/// Calls `f`, compiled for the widest vectors of this machine: for loops that the compiler vectorises. They keep their
+/// bits, because no instruction set changes what an operation gives or puts two into one.
+///
+/// For what it compiles, `f` must be `#[inline(always)]`, and so must all that it calls.
 #[inline(always)]
-fn on<O: Op>(best: u8, op: O) -> O::Out {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-        unsafe fn avx512<O: Op>(op: O) -> O::Out {
-            op.run::<Avx512>()
-        }
+pub(crate) fn widest<T>(f: impl FnOnce() -> T) -> T {
+    dispatch::<Unknown, _>(Closure(f))
+}
 
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2<O: Op>(op: O) -> O::Out {
-            op.run::<Avx2>()
-        }
+struct Closure<F>(F);
 
-        match best {
-            // SAFETY: the processor has said that it has them.
-            AVX512 => return unsafe { avx512(op) },
-            // SAFETY: likewise.
-            AVX2 => return unsafe { avx2(op) },
-            _ => {}
-        }
+impl<T, F: FnOnce() -> T> Op for Closure<F> {
+    type Out = T;
+
+    #[inline(always)]
+    fn run<S: Simd>(self) -> T {
+        self.0()
     }
-    let _ = (best, AVX2, AVX512);
-    op.run::<Baseline>()
+}
+
+/// # Safety
+///
+/// The machine has the instruction set.
+#[inline(always)]
+unsafe fn compiled_for<O: Op>(isa: Isa, op: O) -> O::Out {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+    fn avx512<O: Op>(op: O) -> O::Out {
+        op.run::<Avx512>()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2<O: Op>(op: O) -> O::Out {
+        op.run::<Avx2>()
+    }
+
+    match isa {
+        Isa::Portable => op.run::<Baseline>(),
+        // SAFETY: the caller's contract.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { avx2(op) },
+        // SAFETY: likewise.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { avx512(op) },
+    }
 }
 
 /// Does it on every instruction set that this machine has, the simplest first.
 #[cfg(test)]
 pub(crate) fn on_each<O: Op>(op: impl Fn() -> O) -> Vec<O::Out> {
-    (BASELINE..=best()).map(|isa| on(isa, op())).collect()
+    Isa::ALL.iter().filter(|isa| isa.is_available()).map(|isa| on(*isa, op())).collect()
 }

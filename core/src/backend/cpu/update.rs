@@ -1,5 +1,5 @@
-use super::gemm::widest;
 use super::pool;
+use super::simd::widest;
 use crate::element::Float;
 
 /// One pass over parameters p, their gradients g and N moments of each: `(p, moments) = f(p, g, moments)`.

@@ -26,7 +26,7 @@ pub use window::Window;
 use super::gemm::Isa;
 use super::is_product;
 use super::pool::{self, Shared};
-use super::vectorize::{Loop, vectorize};
+use super::simd::{Op, Simd, on};
 use crate::element::Float;
 use crate::nn::Activation;
 use core::marker::PhantomData;
@@ -192,7 +192,7 @@ fn forward<E: Float, A: Activation>(
                                 spread::place(kernels, &strip, size.1, &mut y[lines..], to);
                                 let lines = lines..lines + strip.lines * size.1;
                                 let area = size.0 * size.1;
-                                vectorize(isa, Activate::<E, A> { y, pre, area, lines, activation: PhantomData });
+                                on(isa, Activate::<E, A> { y, pre, area, lines, activation: PhantomData });
                             });
                         }
                     }
@@ -212,9 +212,11 @@ struct Activate<'a, E, A> {
     activation: PhantomData<A>,
 }
 
-impl<E: Float, A: Activation> Loop for Activate<'_, E, A> {
+impl<E: Float, A: Activation> Op for Activate<'_, E, A> {
+    type Out = ();
+
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self) {
         if A::IDENTITY {
             if !A::FROM_OUTPUT {
                 self.pre.copy_from_slice(self.y);
@@ -297,7 +299,7 @@ fn backward<E: Float, A: Activation>(
                         let v = if A::IDENTITY { &[] } else { &v[n * output..][..output] };
                         // SAFETY: image n is one of `batch`, and in one part.
                         let dy = unsafe { from_raw_parts_mut(dy.get().add(n * output), output) };
-                        vectorize(isa, ThroughActivation::<E, A> { v, dy, db, activation: PhantomData });
+                        on(isa, ThroughActivation::<E, A> { v, dy, db, activation: PhantomData });
                         // SAFETY: the machine has the instructions, as asserted above; everything has the sizes of the
                         // convolution, and image n of `dx` is one of `batch`, and in one part.
                         unsafe {
@@ -330,9 +332,11 @@ struct ThroughActivation<'a, E, A> {
     activation: PhantomData<A>,
 }
 
-impl<E: Float, A: Activation> Loop for ThroughActivation<'_, E, A> {
+impl<E: Float, A: Activation> Op for ThroughActivation<'_, E, A> {
+    type Out = ();
+
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self) {
         if !A::IDENTITY {
             self.dy.iter_mut().zip(self.v).for_each(|(dy, v)| *dy *= A::derivative(*v));
         }

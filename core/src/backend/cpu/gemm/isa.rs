@@ -1,80 +1,10 @@
-//! The instruction sets, and the kernels compiled for each.
+//! The kernels compiled for each instruction set.
 
 use super::kernel::{self, Job};
 use super::vector::{Portable, Vector};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{self, F32x8, F32x16, F64x4, F64x8};
-
-/// What a processor can do. One binary holds the kernels of all, and asks the processor at run time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isa {
-    /// Whatever the compiler was told to expect everywhere: SSE2 on x86-64, NEON on aarch64.
-    Portable,
-    /// AVX2 and FMA.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// AVX-512F, AVX2 and FMA.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Isa {
-    /// All, the best first.
-    pub(in crate::backend::cpu) const ALL: &[Isa] = &[
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512,
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2,
-        Isa::Portable,
-    ];
-
-    /// Whether this machine has it. The standard library asks the processor once and keeps the answer.
-    #[inline]
-    pub(in crate::backend::cpu) fn is_available(self) -> bool {
-        match self {
-            Isa::Portable => true,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => is_x86_feature_detected!("avx512f") && Isa::Avx2.is_available(),
-        }
-    }
-
-    /// The best that this machine has.
-    #[inline]
-    pub(in crate::backend::cpu) fn best() -> Self {
-        Self::ALL.iter().copied().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
-    }
-}
-
-/// Calls `f`, compiled for the widest vectors of this machine: for loops that the compiler vectorises. They keep their
-/// bits, because no instruction set changes what an operation gives or puts two into one.
-///
-/// For what it compiles, `f` must be inlined into it.
-#[inline]
-pub(crate) fn widest<T>(f: impl FnOnce() -> T) -> T {
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        fn avx512<T>(f: impl FnOnce() -> T) -> T {
-            f()
-        }
-
-        #[target_feature(enable = "avx2,fma")]
-        fn avx2<T>(f: impl FnOnce() -> T) -> T {
-            f()
-        }
-
-        match Isa::best() {
-            // SAFETY: this machine has it.
-            Isa::Avx512 => return unsafe { avx512(f) },
-            // SAFETY: this machine has it.
-            Isa::Avx2 => return unsafe { avx2(f) },
-            Isa::Portable => {}
-        }
-    }
-    f()
-}
+pub(in crate::backend::cpu) use crate::backend::cpu::simd::Isa;
 
 /// A kernel of [`super::kernel`] for one instruction set.
 pub(super) type Run<E> = unsafe fn(&Job<E>);

@@ -1,13 +1,15 @@
 //! The matrix product: `y[m, n] += a[m, k] · b[k, n]`.
 //!
-//! A product takes one of four ways, by its sizes and by how its operands lie in memory:
+//! A product takes one of five ways, by its sizes and by how its operands lie in memory:
 //!
 //! - plain loops, where anything else takes longer to start than they take to run;
 //! - dot products, where both operands lie along the sums and `y` has too few rows or columns for tiles;
 //! - combinations of the rows of `b`, for a single row of `y` or a few terms;
+//! - the transpose of the product, in tiles, where `b` is a large matrix whose columns are contiguous: the weights of a
+//!   forward pass, which stay where they are while the inputs are packed;
 //! - tiles of `y`, sums of outer products held in registers, for everything else.
 //!
-//! The last three exist for AVX-512, for AVX2, and in plain code. Which of them runs is the processor's affair, and the
+//! The last four exist for AVX-512, for AVX2, and in plain code. Which of them runs is the processor's affair, and the
 //! numbers differ in the last bits from one to another; on one machine they depend on the operands and sizes alone.
 //! Nothing is allocated but the memory of a thread's panels, when a product first needs more than any before.
 //!
@@ -28,12 +30,12 @@ mod vector;
 mod x86;
 
 use super::{is_inside, is_product, pool};
-pub(crate) use isa::widest;
 pub(super) use isa::{Isa, transpose};
 pub(super) use vector::{Portable, Vector};
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
 
+use core::ops::RangeInclusive;
 use isa::{COMBINED, DOTS, Kernel, Kernels};
 use kernel::Job;
 
@@ -137,6 +139,13 @@ const DOT_SUM: usize = 64;
 const COMBINED_AREA: usize = 1 << 15;
 const COMBINED_COLUMNS: usize = 64;
 
+/// For so many rows the packing of `b` is worth avoiding by [`turned`], and the rows fill vectors.
+const TURNED_ROWS: RangeInclusive<usize> = 32..=512;
+/// The most columns that are computed before they are put in their places.
+const TURNED_COLUMNS: usize = 2048;
+/// A part of a transposed product is at least that far across.
+const ACROSS: usize = 64;
+
 fn check<E>(y: &[E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
     assert!(is_product(y.len(), [m, n]) && a.holds(m, k) && b.holds(k, n), "matrices of a product are too short");
 }
@@ -189,10 +198,11 @@ fn in_parts<E: Kernel>(
         return;
     }
     let kernels = E::kernels(isa);
-    let way = Way::of(a, b, (m, k, n));
+    let way = Way::of(kernels, a, b, (m, k, n), adds);
     let (unit, least) = match way {
         Way::Dots => ((dot_rows(m), DOTS), (dot_rows(m), 4 * DOTS)),
         Way::Combine => ((1, kernels.lanes), (1, COMBINED_COLUMNS)),
+        Way::Turned => ((kernels.lanes, kernels.lanes), (ACROSS, ACROSS)),
         Way::Tiles => ((kernels.tiles.len(), kernels.lanes), (4 * kernels.tiles.len(), blocked::width(kernels))),
     };
     let across = parts.min(n / least.1).max(1);
@@ -216,7 +226,13 @@ fn in_parts<E: Kernel>(
             match way {
                 Way::Dots => dots(kernels, product),
                 Way::Combine => combine(kernels, product),
-                Way::Tiles => blocked::product(kernels, product),
+                Way::Turned => turned(kernels, product),
+                Way::Tiles => {
+                    if a.col == 1 && b.row == 1 && !adds {
+                        pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
+                    }
+                    blocked::product(kernels, product);
+                }
             }
         }
         for i in rows {
@@ -233,17 +249,32 @@ fn in_parts<E: Kernel>(
 enum Way {
     Dots,
     Combine,
+    Turned,
     Tiles,
 }
 
 impl Way {
-    fn of<E>(a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) -> Self {
+    fn of<E>(
+        kernels: &Kernels<E>,
+        a: Matrix<'_, E>,
+        b: Matrix<'_, E>,
+        (m, k, n): (usize, usize, usize),
+        adds: bool,
+    ) -> Self {
+        let unused = m.next_multiple_of(kernels.lanes) - m;
         if a.col == 1 && b.row == 1 && (m == 1 || (m <= DOT_ROWS || n <= DOTS) && k >= DOT_SUM) {
             Way::Dots
         } else if b.col == 1
             && (m == 1 || k == 1 && n >= COMBINED_COLUMNS || k <= COMBINED / 2 && m * n >= COMBINED_AREA)
         {
             Way::Combine
+        } else if a.col == 1
+            && b.row == 1
+            && !adds
+            && (TURNED_ROWS.contains(&m) && unused <= m / 16)
+            && (n >= 4 * m && k >= 2 * m)
+        {
+            Way::Turned
         } else {
             Way::Tiles
         }
@@ -269,6 +300,44 @@ struct Product<'a, E> {
 /// multiple of them, and of [`DOTS`] columns.
 fn dot_rows(m: usize) -> usize {
     m.div_ceil(m.div_ceil(DOTS))
+}
+
+/// The memory for [`turned`] of these sizes or any smaller batch, so that a smaller one never asks for more.
+fn turned_memory((m, k, n): (usize, usize, usize)) -> usize {
+    let rows = m.min(*TURNED_ROWS.end()).min(n / 4).min(k / 2);
+    if rows < *TURNED_ROWS.start() { 0 } else { rows * n.min(TURNED_COLUMNS) }
+}
+
+/// The product where both operands lie along the sums and `b` is much larger than `a`: as its transpose, `bᵀ · aᵀ`, for
+/// which it is `a` that is packed. Packing asks for a transpose, and the larger operand stays where it is.
+///
+/// # Safety
+///
+/// As [`blocked::product`].
+unsafe fn turned<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
+    let Product { y, y_row, a, b, sizes: (m, k, n), whole, .. } = product;
+    let (a, b) = (Matrix { row: b.col, col: b.row, ..b }, Matrix { row: a.col, col: a.row, ..a });
+    pack::with_turned_memory(turned_memory(whole), |turned: *mut E| {
+        for (j, columns) in blocked::pieces(n, TURNED_COLUMNS, 1) {
+            let part = Product {
+                y: turned,
+                y_row: m,
+                a: Matrix { data: &a.data[j * a.row..], ..a },
+                b,
+                sizes: (columns, k, m),
+                // With the panels of the product as it is, which a smaller batch may need.
+                whole: (whole.2, k, whole.2),
+                adds: false,
+            };
+            let panel = pack::Panel { from: turned.cast_const(), across: m, along: 1, count: columns, k: m };
+            // SAFETY: the caller's contract: the transposes of the operands hold what the transposed sizes say, there is
+            // memory for `columns · m` elements, and y has m rows with that many columns from j on.
+            unsafe {
+                blocked::product(kernels, part);
+                pack::pack(kernels, panel, y.wrapping_add(j), y_row);
+            }
+        }
+    });
 }
 
 /// The product where both operands lie along the sums: `a.col` and `b.row` are 1.

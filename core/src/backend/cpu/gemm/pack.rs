@@ -4,6 +4,7 @@ use super::isa::{Kernel, Kernels};
 use super::vector::prefetch;
 use crate::backend::Buffer;
 use core::cell::RefCell;
+use std::thread::LocalKey;
 
 /// How many rows ahead a row is asked for.
 const AHEAD: usize = 16;
@@ -76,19 +77,32 @@ unsafe fn copy<E: Copy>(from: *const E, to: *mut E, count: usize) {
     }
 }
 
+type Memory = LocalKey<RefCell<Buffer<f64>>>;
+
 thread_local! {
     /// The memory of the panels. It grows to the largest product of its thread and stays.
     static PANELS: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
+    /// The memory of what is computed transposed; it grows and stays likewise.
+    static TURNED: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
 }
 
-/// Runs `f` on memory for `len` elements, 64-byte aligned. What is in it is anything, but initialised.
+/// Runs `f` on memory for `len` elements of panels, 64-byte aligned. What is in it is anything, but initialised.
 pub(super) fn with_panel_memory<E: Kernel, T>(len: usize, f: impl FnOnce(*mut E) -> T) -> T {
+    with_memory(&PANELS, len, f)
+}
+
+/// The same for what is computed transposed.
+pub(super) fn with_turned_memory<E: Kernel, T>(len: usize, f: impl FnOnce(*mut E) -> T) -> T {
+    with_memory(&TURNED, len, f)
+}
+
+fn with_memory<E: Kernel, T>(memory: &'static Memory, len: usize, f: impl FnOnce(*mut E) -> T) -> T {
     const { assert!(size_of::<E>() <= size_of::<f64>() && align_of::<E>() <= 64) };
-    PANELS.with_borrow_mut(|panels| {
+    memory.with_borrow_mut(|memory| {
         let len = (len * size_of::<E>()).div_ceil(size_of::<f64>());
-        if panels.as_slice().len() < len {
-            panels.resize(len);
+        if memory.as_slice().len() < len {
+            memory.resize(len);
         }
-        f(panels.as_mut_slice().as_mut_ptr().cast())
+        f(memory.as_mut_slice().as_mut_ptr().cast())
     })
 }

@@ -146,6 +146,10 @@ fn sizes_around_the_borders_of_blocks() {
         }
     }
     check_both((105, blocked::KC + 7, 50), &mut rng);
+    // b is so large that the product is computed transposed.
+    for sizes in [(48, 100, 200), (47, 97, 333)] {
+        check_both(sizes, &mut rng);
+    }
     // b does not stay in the second cache; is packed for many rows; is packed because its rows compete for cache lines.
     for sizes in [(8, blocked::KC, 400), (257, 3, 40), (33, 3, 256)] {
         check_both(sizes, &mut rng);
@@ -197,8 +201,16 @@ fn products_do_not_depend_on_the_thread() {
 /// The same bits however a product is cut: along the sums, in tiles, in combinations; of few rows and of few columns.
 fn check_parts<E: Kernel + crate::element::Float>(bits: impl Fn(&E) -> u64) {
     let mut rng = Generator::manual_seed(6);
-    let sizes =
-        [(1, 300, 500), (7, 130, 150), (70, 400, 150), (500, 70, 3), (90, 3, 400), (130, 500, 20), (64, 784, 128)];
+    let sizes = [
+        (1, 300, 500),
+        (7, 130, 150),
+        (70, 400, 150),
+        (500, 70, 3),
+        (90, 3, 400),
+        (130, 500, 20),
+        (64, 784, 128),
+        (48, 400, 333),
+    ];
     for (m, k, n) in sizes {
         let [a, b] = [m * k, k * n].map(|len| (0..len).map(|_| rng.normal::<E>()).collect::<Vec<_>>());
         let layouts = [
