@@ -6,7 +6,9 @@
 mod buffer;
 pub mod cpu;
 mod device;
+mod precision;
 
 pub use buffer::Buffer;
 pub use cpu::Gemm;
 pub use device::Device;
+pub use precision::{Precision, float32_matmul_precision, set_float32_matmul_precision};

@@ -20,6 +20,7 @@ mod blocked;
 mod isa;
 mod kernel;
 mod pack;
+mod reduced;
 mod small;
 #[cfg(test)]
 mod tests;
@@ -189,11 +190,16 @@ fn in_parts<E: Kernel>(
         return;
     }
     let kernels = E::kernels(isa);
-    let way = Way::of(a, b, (m, k, n));
+    let way = match (Way::of(a, b, (m, k, n)), E::reduced(isa, (m, k, n))) {
+        (way @ (Way::Dots | Way::Combine), _) | (way, None) => way,
+        (_, Some(reduced)) => Way::Reduced(reduced),
+    };
     let (unit, least) = match way {
         Way::Dots => ((dot_rows(m), DOTS), (dot_rows(m), 4 * DOTS)),
         Way::Combine => ((1, kernels.lanes), (1, COMBINED_COLUMNS)),
-        Way::Tiles => ((kernels.tiles.len(), kernels.lanes), (4 * kernels.tiles.len(), blocked::width(kernels))),
+        Way::Tiles | Way::Reduced(_) => {
+            ((kernels.tiles.len(), kernels.lanes), (4 * kernels.tiles.len(), blocked::width(kernels)))
+        }
     };
     let across = parts.min(n / least.1).max(1);
     let down = (parts / across).min(m / least.0).max(1);
@@ -217,6 +223,7 @@ fn in_parts<E: Kernel>(
                 Way::Dots => dots(kernels, product),
                 Way::Combine => combine(kernels, product),
                 Way::Tiles => blocked::product(kernels, product),
+                Way::Reduced(reduced) => reduced(isa, product),
             }
         }
         for i in rows {
@@ -230,14 +237,15 @@ fn in_parts<E: Kernel>(
 
 /// How a product is computed: a matter of the whole product, whatever its parts.
 #[derive(Clone, Copy)]
-enum Way {
+enum Way<E: 'static> {
     Dots,
     Combine,
     Tiles,
+    Reduced(reduced::Reduced<E>),
 }
 
-impl Way {
-    fn of<E>(a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) -> Self {
+impl<E> Way<E> {
+    fn of(a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) -> Self {
         if a.col == 1 && b.row == 1 && (m == 1 || (m <= DOT_ROWS || n <= DOTS) && k >= DOT_SUM) {
             Way::Dots
         } else if b.col == 1
