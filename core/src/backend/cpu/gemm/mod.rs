@@ -21,6 +21,8 @@ mod isa;
 mod kernel;
 mod pack;
 mod reduced;
+#[cfg(test)]
+mod reduced_tests;
 mod small;
 #[cfg(test)]
 mod tests;

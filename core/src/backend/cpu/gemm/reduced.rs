@@ -94,8 +94,9 @@ mod avx512 {
 unsafe fn product<const W: usize>(kernels: &Kernels<f32>, tiles: &[&[Run<f32>]], product: Product<'_, f32>) {
     let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
     let (width, lanes, block) = (width(kernels), kernels.lanes, kernels.block);
-    // For the whole product, as in `blocked`, and with room for whole blocks of a transpose.
-    let most = whole.1.div_ceil(W).min(KC).next_multiple_of(block);
+    // For the whole product, as in `blocked`, and not less than there: of a smaller batch the product may be of `f32`. With
+    // room for whole blocks of a transpose.
+    let most = whole.1.min(KC).next_multiple_of(block);
     let b_len = most * whole.2.min(NC).next_multiple_of(width);
     let a_len = most * whole.0.min(MC);
     with_panel_memory(b_len + a_len + block * most, |packed: *mut f32| {
@@ -243,7 +244,7 @@ unsafe fn across<const W: usize>(panel: Panel<f32>, to: *mut f32, row: usize) {
 
 /// The bits of the nearest bf16, ties to even, in the upper half; NaN stays NaN.
 #[inline(always)]
-fn round(x: f32) -> u32 {
+pub(super) fn round(x: f32) -> u32 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
     (if x.is_nan() { bits | 0x0040_0000 } else { rounded }) & 0xffff_0000
