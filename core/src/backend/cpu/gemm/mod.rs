@@ -9,6 +9,7 @@
 //!
 //! The last three exist for AVX-512, for AVX2, and in plain code. Which of them runs is the processor's affair, and the
 //! numbers differ in the last bits from one to another; on one machine they depend on the operands and sizes alone.
+//! Instead of the tiles of `f32`, large products may take those of [`reduced`], if the program asked for it.
 //! Nothing is allocated but the memory of a thread's panels, when a product first needs more than any before.
 //!
 //! A large product is cut into parts of `y`, one a thread: by its columns, so that a column of `b` is packed once, and by
