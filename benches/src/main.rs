@@ -6,6 +6,7 @@ mod floors;
 mod networks;
 mod table;
 
+use plywood::Precision;
 use plywood_bench_protocol::{Line, Row, Task, measure};
 use std::error::Error;
 use std::io::IsTerminal;
@@ -19,6 +20,7 @@ Usage: plywood-bench [TASK]...             measure tasks (W5, W4:adam, W1:infer1
   --rounds N      measure each task N times, in turn (3)
   --secs S        for S seconds a time (0.5)
   --threads N     on N threads (as many as Plywood takes by itself)
+  --precision P   with products of f32 in this precision: highest (as usual), high, bf16
   --json          print a line of JSON per result instead of a table
   --against FILE  show the results of this file as well; can be given more than once
   --saved         measure nothing: show the files alone
@@ -44,6 +46,7 @@ fn options(arguments: &[String]) -> Result<Options, Box<dyn Error>> {
             "--rounds" => options.rounds = value()?.parse()?,
             "--secs" => options.secs = value()?.parse()?,
             "--threads" => options.threads = Some(value()?.parse()?),
+            "--precision" => plywood::set_float32_matmul_precision(precision(value()?)?),
             "--json" => options.json = true,
             "--saved" => options.saved = true,
             "--against" => options.against.push(value()?.clone()),
@@ -54,6 +57,15 @@ fn options(arguments: &[String]) -> Result<Options, Box<dyn Error>> {
         options.tasks = Task::all();
     }
     Ok(options)
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    match name {
+        "highest" => Ok(Precision::Highest),
+        "high" => Ok(Precision::High),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err(format!("the precision is {name}, but must be highest, high or bf16")),
+    }
 }
 
 /// The lines of a file of results.

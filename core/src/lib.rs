@@ -60,8 +60,8 @@ pub mod shape;
 pub mod tensor;
 pub mod train;
 
-pub use backend::Device;
 pub use backend::cpu::{math, num_threads, set_num_threads};
+pub use backend::{Device, Precision, float32_matmul_precision, set_float32_matmul_precision};
 pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float, Numeric};
 pub use error::{Error, Result};

@@ -153,6 +153,13 @@ fn steps_of_a_large_network() {
     }
     steps!("a large network in f32", Large, f32, [784], target, MSELoss, 64, 33);
     steps!("a large network in f64", Large, f64, [784], target, MSELoss, 64, 9);
+    // The networks of the other tests are too small for the precision to matter. A thread of its own has packed nothing.
+    plywood::set_float32_matmul_precision(plywood::Precision::Bf16);
+    let fewer = || steps!("a large network in bf16", Large, f32, [784], target, MSELoss, 64, 33);
+    std::thread::spawn(fewer).join().unwrap();
+    let few = || steps!("a large network in bf16, and a batch in f32", Large, f32, [784], target, MSELoss, 64, 9);
+    std::thread::spawn(few).join().unwrap();
+    plywood::set_float32_matmul_precision(plywood::Precision::Highest);
 }
 
 #[test]

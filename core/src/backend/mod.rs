@@ -13,6 +13,8 @@ mod buffer;
 #[allow(unreachable_pub)] // `pub` inside means the crate's own
 pub(crate) mod cpu;
 mod device;
+mod precision;
 
 pub use buffer::Buffer;
 pub use device::Device;
+pub use precision::{Precision, float32_matmul_precision, set_float32_matmul_precision};

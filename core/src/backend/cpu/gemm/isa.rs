@@ -1,6 +1,7 @@
 //! The kernels compiled for each instruction set.
 
 use super::kernel::{self, Job};
+use super::reduced::{self, Reduced};
 use super::vector::{Portable, Vector};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{self, F32x8, F32x16, F64x4, F64x8};
@@ -35,6 +36,12 @@ pub(super) struct Kernels<E: 'static> {
 pub(super) trait Kernel: num_traits::Float + core::ops::AddAssign + Send + Sync + 'static {
     /// The kernels of an instruction set. Running them asks for a machine that has it.
     fn kernels(isa: Isa) -> &'static Kernels<Self>;
+
+    /// How to compute a product of these sizes, if it is to be less exact than its type.
+    #[inline]
+    fn reduced(_: Isa, _: (usize, usize, usize)) -> Option<Reduced<Self>> {
+        None
+    }
 }
 
 macro_rules! tiles {
@@ -115,7 +122,7 @@ pub(in crate::backend::cpu) unsafe fn transpose<E: Copy>(from: *const E, from_ro
 }
 
 macro_rules! kernel {
-    ($E:ty: $portable:ident, $avx2:ident, $avx512:ident) => {
+    ($E:ty: $portable:ident, $avx2:ident, $avx512:ident $(, $reduced:path)?) => {
         impl Kernel for $E {
             #[inline]
             fn kernels(isa: Isa) -> &'static Kernels<$E> {
@@ -127,9 +134,16 @@ macro_rules! kernel {
                     Isa::Avx512 => &$avx512::KERNELS,
                 }
             }
+
+            $(
+                #[inline]
+                fn reduced(isa: Isa, sizes: (usize, usize, usize)) -> Option<Reduced<$E>> {
+                    $reduced(isa, sizes)
+                }
+            )?
         }
     };
 }
 
-kernel!(f32: portable_f32, avx2_f32, avx512_f32);
+kernel!(f32: portable_f32, avx2_f32, avx512_f32, reduced::reduced);
 kernel!(f64: portable_f64, avx2_f64, avx512_f64);

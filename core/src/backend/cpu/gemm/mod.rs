@@ -11,6 +11,7 @@
 //!
 //! The last four exist for AVX-512, for AVX2, and in plain code. Which of them runs is the processor's affair, and the
 //! numbers differ in the last bits from one to another; on one machine they depend on the operands and sizes alone.
+//! Instead of the tiles of `f32`, large products may take those of [`reduced`], if the program asked for it.
 //! Nothing is allocated but the memory of a thread's panels, when a product first needs more than any before.
 //!
 //! A large product is cut into parts of `y`, one a thread: by its columns, so that a column of `b` is packed once, and by
@@ -22,6 +23,9 @@ mod blocked;
 mod isa;
 mod kernel;
 mod pack;
+mod reduced;
+#[cfg(test)]
+mod reduced_tests;
 mod small;
 #[cfg(test)]
 mod tests;
@@ -198,12 +202,17 @@ fn in_parts<E: Kernel>(
         return;
     }
     let kernels = E::kernels(isa);
-    let way = Way::of(kernels, a, b, (m, k, n), adds);
+    let way = match (Way::of(kernels, a, b, (m, k, n), adds), E::reduced(isa, (m, k, n))) {
+        (way @ (Way::Dots | Way::Combine), _) | (way, None) => way,
+        (_, Some(reduced)) => Way::Reduced(reduced),
+    };
     let (unit, least) = match way {
         Way::Dots => ((dot_rows(m), DOTS), (dot_rows(m), 4 * DOTS)),
         Way::Combine => ((1, kernels.lanes), (1, COMBINED_COLUMNS)),
         Way::Turned => ((kernels.lanes, kernels.lanes), (ACROSS, ACROSS)),
-        Way::Tiles => ((kernels.tiles.len(), kernels.lanes), (4 * kernels.tiles.len(), blocked::width(kernels))),
+        Way::Tiles | Way::Reduced(_) => {
+            ((kernels.tiles.len(), kernels.lanes), (4 * kernels.tiles.len(), blocked::width(kernels)))
+        }
     };
     let across = parts.min(n / least.1).max(1);
     let down = (parts / across).min(m / least.0).max(1);
@@ -233,6 +242,7 @@ fn in_parts<E: Kernel>(
                     }
                     blocked::product(kernels, product);
                 }
+                Way::Reduced(reduced) => reduced(isa, product),
             }
         }
         for i in rows {
@@ -246,15 +256,16 @@ fn in_parts<E: Kernel>(
 
 /// How a product is computed: a matter of the whole product, whatever its parts.
 #[derive(Clone, Copy)]
-enum Way {
+enum Way<E: 'static> {
     Dots,
     Combine,
     Turned,
     Tiles,
+    Reduced(reduced::Reduced<E>),
 }
 
-impl Way {
-    fn of<E>(
+impl<E: Kernel> Way<E> {
+    fn of(
         kernels: &Kernels<E>,
         a: Matrix<'_, E>,
         b: Matrix<'_, E>,

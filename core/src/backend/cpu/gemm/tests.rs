@@ -37,10 +37,10 @@ impl<E: Kernel> Operand<E> {
     }
 }
 
-type Product<'a, E> = &'a dyn Fn(&mut [E], Matrix<'_, E>, Matrix<'_, E>, (usize, usize, usize));
+pub(super) type Product<'a, E> = &'a dyn Fn(&mut [E], Matrix<'_, E>, Matrix<'_, E>, (usize, usize, usize));
 
 /// Compares a product with its definition in f64, for all layouts of the operands.
-fn check_product<E: Kernel>(
+pub(super) fn check_product<E: Kernel>(
     what: &str,
     product: Product<'_, E>,
     (m, k, n): (usize, usize, usize),

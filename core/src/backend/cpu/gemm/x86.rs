@@ -92,6 +92,23 @@ vector! {
 }
 
 vector! {
+    /// Sixteen `f32` of AVX-512 or, in the factors of `mul_add`, sixteen pairs of bf16.
+    Bf16x32(__m512) = [f32; 16], "avx512f,avx512bf16,avx2,fma";
+    _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps dot_pairs;
+    |n| ((1u32 << n) - 1) as __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps;
+    _mm512_reduce_add_ps
+}
+
+/// `c` and the products of both halves of each lane.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn dot_pairs(a: __m512, b: __m512, c: __m512) -> __m512 {
+    // SAFETY: both types are the bits of a register.
+    let [a, b] = unsafe { core::mem::transmute::<[__m512; 2], [__m512bh; 2]>([a, b]) };
+    _mm512_dpbf16_ps(c, a, b)
+}
+
+vector! {
     /// Eight `f64` of AVX-512.
     F64x8(__m512d) = [f64; 8], "avx512f,avx2,fma";
     _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_fmadd_pd;
