@@ -31,3 +31,22 @@ pub fn augmented(data: &TensorDataset<Shape![28, 28]>) -> plywood::Result<Tensor
     }
     TensorDataset::new(Tensor::<Shape![_, 28, 28]>::from_vec(pixels)?, Tensor::<Shape![_], i64>::from_vec(labels)?)
 }
+
+/// The images, each shifted by up to two pixels down or up and across, by chance.
+///
+/// # Errors
+/// Never, as long as each image has a digit.
+pub fn shifted(
+    data: &TensorDataset<Shape![28, 28]>,
+    rng: &mut Generator,
+) -> plywood::Result<TensorDataset<Shape![28, 28]>> {
+    let mut pixels = Vec::with_capacity(data.len() * 28 * 28);
+    for image in data.inputs().rows() {
+        let mut image = image.to_vec();
+        let (down, across) = (rng.below(5), rng.below(5));
+        image.rotate_right(28 * down + across);
+        image.rotate_left(28 * 2 + 2);
+        pixels.extend(image);
+    }
+    TensorDataset::new(Tensor::<Shape![_, 28, 28]>::from_vec(pixels)?, data.targets().clone())
+}

@@ -1,12 +1,13 @@
 //! Lesson 14: the digits of lesson 13 by a convolutional network.
 //!
-//! Teaches `Conv2d` and `MaxPool2d`: a network that sees neighbouring pixels together makes far fewer errors than one that
-//! sees 784 numbers, with a fifth of its parameters. It prints the accuracy on the 1,000 test images and draws those that
-//! are taken for another digit.
+//! Teaches `Conv2d` and `MaxPool2d`, images shifted anew in each epoch, and a learning rate that falls. A network that sees
+//! neighbouring pixels together is wrong about 29 of the 1,000 test images with 20,490 parameters; that of lesson 13, which
+//! sees 784 numbers and trains otherwise, about 49 with 101,770. It prints the accuracy and draws the images that are taken
+//! for another digit.
 
 use plywood::plot::ImageGrid;
 use plywood::prelude::*;
-use plywood_examples::digits::{augmented, read};
+use plywood_examples::digits::{read, shifted};
 use plywood_examples::save;
 
 sequential! {
@@ -19,6 +20,11 @@ sequential! {
     }
 }
 
+/// Epochs and the learning rate of the first; it falls to zero in a straight line. Of those tried, both gave the lowest loss
+/// on 800 of the 4,000 images held out from training.
+const EPOCHS: u32 = 30;
+const RATE: f64 = 2e-3;
+
 /// The same images, each with the one channel that it has.
 fn planes(data: &TensorDataset<Shape![28, 28]>) -> plywood::Result<TensorDataset<Shape![1, 28, 28]>> {
     let images = Tensor::<Shape![_, 1, 28, 28]>::from_vec(data.inputs().to_vec())?;
@@ -26,12 +32,21 @@ fn planes(data: &TensorDataset<Shape![28, 28]>) -> plywood::Result<TensorDataset
 }
 
 fn main() -> plywood::Result<()> {
-    let (train, test) = (planes(&augmented(&read("train")?)?)?, planes(&read("t10k")?)?);
-    let model = LeNet::init(&mut Generator::manual_seed(0));
+    let (train, test) = (read("train")?, planes(&read("t10k")?)?);
+    let mut rng = Generator::manual_seed(0);
+    let model = LeNet::init(&mut rng);
     println!("{}\n", model.summary());
 
-    let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(1e-3));
-    trainer.fit_validated(&train, &test, Fit::epochs(4).batch(32).shuffle(0))?;
+    let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(RATE));
+    for epoch in 0..EPOCHS {
+        trainer.optimizer_mut().set_learning_rate(RATE * (1.0 - f64::from(epoch) / f64::from(EPOCHS)));
+        // Other shifts in each epoch: the network never sees an image twice.
+        let images = planes(&shifted(&train, &mut rng)?)?;
+        let history = trainer.fit(&images, Fit::epochs(1).batch(32).shuffle(0).quiet())?;
+        if epoch % 5 == 4 {
+            println!("epoch {}/{EPOCHS}: {}", epoch + 1, history.epochs[0]);
+        }
+    }
 
     let logits = trainer.model().forward(test.inputs());
     let matrix = ConfusionMatrix::new(&logits, test.targets())?;
