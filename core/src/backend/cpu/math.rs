@@ -162,8 +162,11 @@ macro_rules! elementary {
 
                 #[inline(always)]
                 fn vector_tanh(self) -> $E {
-                    let t = (-2.0 * self.abs()).vector_exp_m1();
-                    (-t / (t + 2.0)).copysign(self)
+                    let t = (2.0 * self.abs()).vector_exp_m1();
+                    // t / (t + 2); from ½ on as 1 − 2 / (t + 2), which is off by less and less.
+                    let large = t > 2.0;
+                    let y = if large { -2.0 } else { t } / (t + 2.0);
+                    (if large { 1.0 + y } else { y }).copysign(self)
                 }
             }
 
