@@ -285,6 +285,12 @@ pub struct GELUTanh;
 impl GELUTanh {
     const CUBIC: f64 = 0.044_715;
     const SCALE: f64 = 0.797_884_560_802_865_4;
+
+    /// ½ · (1 + tanh u) as σ(2u), which loses no digits where tanh u is near −1.
+    #[inline(always)]
+    fn half_of_one_plus_tanh<E: Float>(x: E) -> E {
+        math::sigmoid(E::of(2.0 * Self::SCALE) * (x + E::of(Self::CUBIC) * x * x * x))
+    }
 }
 
 impl Activation for GELUTanh {
@@ -293,15 +299,14 @@ impl Activation for GELUTanh {
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
-        let inner = E::of(Self::SCALE) * (x + E::of(Self::CUBIC) * x * x * x);
-        E::of(0.5) * x * (E::one() + math::tanh(inner))
+        x * Self::half_of_one_plus_tanh(x)
     }
 
     #[inline(always)]
     fn derivative<E: Float>(x: E) -> E {
-        let tanh = math::tanh(E::of(Self::SCALE) * (x + E::of(Self::CUBIC) * x * x * x));
-        let inner = E::of(Self::SCALE) * (E::one() + E::of(3.0 * Self::CUBIC) * x * x);
-        E::of(0.5) * (E::one() + tanh + x * (E::one() - tanh * tanh) * inner)
+        let s = Self::half_of_one_plus_tanh(x);
+        let slope = E::of(2.0 * Self::SCALE) * (E::one() + E::of(3.0 * Self::CUBIC) * x * x);
+        s * (E::one() + x * (E::one() - s) * slope)
     }
 }
 

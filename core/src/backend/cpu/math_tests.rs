@@ -11,7 +11,7 @@ type Row = (&'static str, Pair, fn(f64) -> f64, f64, f64);
 /// The function in `f64` by the standard library, by which the others are measured.
 const FUNCTIONS: [Row; 6] = [
     ("exp", (exp, exp), f64::exp, 1.1, 1.1),
-    ("exp_m1", (exp_m1, exp_m1), f64::exp_m1, 1.6, 1.7),
+    ("exp_m1", (exp_m1, exp_m1), f64::exp_m1, 1.7, 1.7),
     ("ln", (ln, ln), f64::ln, 0.9, 1.0),
     ("ln_1p", (ln_1p, ln_1p), f64::ln_1p, 1.4, 1.5),
     ("tanh", (tanh, tanh), f64::tanh, 2.6, 2.7),
