@@ -7,6 +7,9 @@
 //! Handing out work takes no lock and no system call while the helpers are awake: they watch one word, from which a part
 //! is claimed by adding one to it. They do so for some microseconds after their last part, as long as the gap between
 //! two products of a training step, and then sleep. They start with the first work that is large enough for them.
+//!
+//! Until both of two threads are at work it takes 0.9 µs if the helper watches and 19 µs if it sleeps, the median on two
+//! cores of a virtual AMD EPYC (Zen 4) under Linux, measured by the ignored test `handing_out`.
 
 use crate::error::{Error, Result};
 use core::any::Any;
@@ -456,6 +459,34 @@ mod tests {
                 assert_eq!(data, (0..len).collect::<Vec<_>>(), "{parts} parts");
             }
         }
+    }
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release -p plywood --lib handing_out -- --ignored --nocapture"]
+    fn handing_out() {
+        let pool = pool(2);
+        let until_both_run = |pause: Duration| {
+            let mut times: Vec<u128> = (0..2000)
+                .map(|_| {
+                    let began = Instant::now();
+                    while began.elapsed() < pause {
+                        if pause > WATCH { thread::sleep(pause) } else { spin_loop() }
+                    }
+                    let (start, arrived) = (Instant::now(), AtomicUsize::new(0));
+                    pool.run(2, &|_| {
+                        arrived.fetch_add(1, Ordering::Relaxed);
+                        while arrived.load(Ordering::Relaxed) < 2 {
+                            spin_loop();
+                        }
+                    });
+                    start.elapsed().as_nanos()
+                })
+                .collect();
+            times.sort_unstable();
+            times[times.len() / 2]
+        };
+        println!("the helper watches: {} ns", until_both_run(Duration::from_micros(5)));
+        println!("the helper sleeps: {} ns", until_both_run(3 * WATCH));
     }
 
     #[test]
