@@ -321,3 +321,12 @@ fn losses_are_those_of_tensors() {
     assert!(z.loss(&tensor![0, 5], &CrossEntropyLoss).is_err());
     assert!(z.grad().is_none());
 }
+
+/// A NaN that hands on no gradient would hide: the network before it would go on as if nothing had happened.
+#[test]
+fn relu_hands_on_the_gradient_of_nan_as_pytorch_and_the_layer_do() -> plywood::Result<()> {
+    let x = tensor![f64::NAN, -1.0, 0.0, 1.0].requires_grad();
+    x.relu().sum().backward()?;
+    assert_eq!(x.grad(), Some(tensor![1.0, 0.0, 0.0, 1.0]));
+    Ok(())
+}

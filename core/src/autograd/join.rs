@@ -29,8 +29,6 @@ macro_rules! joined {
 
 macro_rules! concat_tuple {
     ($S:ident 0 $(, $T:ident $i:tt)*; $($first:ident [$($between:ident)*] $next:ident),*) => {
-        impl<$S, $($T,)* E> Join for (&Variable<$S, E>, $(&Variable<$T, E>),*) {}
-
         impl<const I: usize, $S, $($T,)* E> Concat<I> for (&Variable<$S, E>, $(&Variable<$T, E>),*)
         where
             $(joined!($first, $($between)*): Joins<I, $next>,)*

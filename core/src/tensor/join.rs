@@ -112,13 +112,25 @@ pub trait Join: Sized {
     }
 }
 
+macro_rules! join_tuple {
+    ($($T:ident)*) => { impl<$($T),*> Join for ($($T,)*) {} };
+}
+
+// Of anything, so that [`Concat`] and [`Stack`] say what does not fit.
+join_tuple!(T1 T2);
+join_tuple!(T1 T2 T3);
+join_tuple!(T1 T2 T3 T4);
+join_tuple!(T1 T2 T3 T4 T5);
+join_tuple!(T1 T2 T3 T4 T5 T6);
+
 // Only of tensors: any other array keeps the `concat` of slices.
 impl<const N: usize, S, E, A> Join for [&Tensor<S, E, A>; N] {}
 
 /// What [`Join::concat`] takes. See [`Join`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be joined along axis {I}",
-    label = "`concat` takes tensors of one element type: `(&x, &y).concat::<{I}>()`"
+    label = "not two to six references to tensors, or to variables, of one element type",
+    note = "write `(&x, &y).concat::<{I}>()`; beside a variable, `Variable::constant` makes one of a tensor"
 )]
 pub trait Concat<const I: usize> {
     /// The tensor of all. See [`Join`].
@@ -151,8 +163,6 @@ macro_rules! joined {
 
 macro_rules! concat_tuple {
     ($S:ident $A:ident 0 $(, $T:ident $B:ident $i:tt)*; $($first:ident [$($between:ident)*] $next:ident),*) => {
-        impl<$S, $($T,)* E, $A, $($B),*> Join for (&Tensor<$S, E, $A>, $(&Tensor<$T, E, $B>),*) {}
-
         impl<const I: usize, $S, $($T,)* E, $A, $($B),*> Concat<I> for (&Tensor<$S, E, $A>, $(&Tensor<$T, E, $B>),*)
         where
             $(joined!($first, $($between)*): Joins<I, $next>,)*
