@@ -293,7 +293,7 @@ mod tests {
         let Window { input, kernel, stride, padding, dilation } = *window;
         let output = window.output();
         let (mut ys, mut indices, mut dx) = (Vec::new(), Vec::new(), vec![0.0; x.len()]);
-        for place in 0..planes * output.0 * output.1 {
+        for (place, dy) in dy[..planes * output.0 * output.1].iter().enumerate() {
             let (j, i, plane) = (place % output.1, place / output.1 % output.0, place / output.1 / output.0);
             let (mut best, mut at) = (f64::NEG_INFINITY, None);
             for position in 0..kernel.0 * kernel.1 {
@@ -310,7 +310,7 @@ mod tests {
             let (position, element) = at.unwrap();
             ys.push(best);
             indices.push(position as u8);
-            dx[element] += dy[place];
+            dx[element] += dy;
         }
         (ys, indices, dx)
     }

@@ -10,6 +10,8 @@ mod max_pool;
 pub(crate) mod pool;
 pub mod simd;
 pub mod small;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub use conv::{Conv, Convolve, Window, conv2d_backward, conv2d_forward};

@@ -1,13 +1,12 @@
 //! Layers and primitives of the CPU on slices that do not fit: each refuses them before it follows a pointer, in a
 //! release build, too, where a product of sizes that is more than a `usize` can hold wraps around.
 
-use plywood::backend::Gemm;
-use plywood::backend::cpu::{
-    Conv, Matrix, Window, conv2d_backward, conv2d_forward, linear_backward, linear_forward, max_pool2d_backward,
+use super::{
+    Conv, Gemm, Matrix, Window, conv2d_backward, conv2d_forward, linear_backward, linear_forward, max_pool2d_backward,
     max_pool2d_forward,
 };
-use plywood::nn::{Backward, Forward, Layer, Linear, ReLU};
-use plywood::prelude::*;
+use crate::nn::{Backward, Forward, Layer, Linear, ReLU};
+use crate::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The message of the panic of `f`.
