@@ -17,7 +17,7 @@ pub fn read(part: &str) -> plywood::Result<TensorDataset<Shape![28, 28]>> {
 /// The images, and each of them again, shifted by a pixel to each of four sides: the digit stays what it is.
 ///
 /// # Errors
-/// Never, as long as each image has a digit.
+/// If there are not as many digits as images.
 pub fn augmented(data: &TensorDataset<Shape![28, 28]>) -> plywood::Result<TensorDataset<Shape![28, 28]>> {
     let (mut pixels, mut labels) = (data.inputs().to_vec(), data.targets().to_vec());
     for shift in [1, 28, 28 * 28 - 1, 28 * 28 - 28] {
@@ -35,7 +35,7 @@ pub fn augmented(data: &TensorDataset<Shape![28, 28]>) -> plywood::Result<Tensor
 /// The images, each shifted by up to two pixels down or up and across, by chance.
 ///
 /// # Errors
-/// Never, as long as each image has a digit.
+/// If there are not as many digits as images.
 pub fn shifted(
     data: &TensorDataset<Shape![28, 28]>,
     rng: &mut Generator,
