@@ -10,6 +10,7 @@ use super::is_inside;
 use super::simd::Simd;
 use crate::element::Float;
 use crate::nn::Activation;
+use crate::nn::activation::Pass;
 use core::mem::MaybeUninit;
 
 /// The weights of the largest layer that counts as small.
@@ -38,7 +39,7 @@ struct Product<'a, E> {
 #[doc(hidden)]
 #[allow(private_interfaces)]
 pub trait Small: Sized {
-    fn product<S: Simd>(job: Product<'_, Self>);
+    fn product<S: Simd, A: Activation>(job: Product<'_, Self>);
     fn dots<S: Simd>(job: Product<'_, Self>);
     fn column_sums<S: Simd>(b: &[Self], y: &mut [Self]);
     /// `to[cols, rows] = from[rows, cols]ᵀ`.
@@ -52,22 +53,22 @@ macro_rules! small {
             // In all of these, SAFETY: the slices hold what the sizes say, and code that is compiled for S runs where S is.
 
             #[cfg_attr(not(debug_assertions), inline(always))]
-            fn product<S: Simd>(job: Product<'_, $E>) {
+            fn product<S: Simd, A: Activation>(job: Product<'_, $E>) {
                 check(&job, false);
                 // SAFETY: see above.
                 unsafe {
                     #[cfg(target_arch = "x86_64")]
                     if S::AVX512 {
                         if job.sizes.2 > $half {
-                            return product::<$V512, 4>(job);
+                            return product::<$V512, A, 4>(job);
                         }
-                        return product::<$V256, 4>(job);
+                        return product::<$V256, A, 4>(job);
                     }
                     #[cfg(target_arch = "x86_64")]
                     if S::AVX2 {
-                        return product::<$V256, 2>(job);
+                        return product::<$V256, A, 2>(job);
                     }
-                    product::<Portable<$E, $lanes>, 2>(job);
+                    product::<Portable<$E, $lanes>, A, 2>(job);
                 }
             }
 
@@ -147,54 +148,66 @@ fn check<E>(job: &Product<'_, E>, transposed: bool) {
     );
 }
 
-/// In tiles of 4 rows and up to C vectors, then of single rows.
+/// `y = A(init + a · b)`, in tiles of 4 rows and up to C vectors, then of single rows.
 ///
 /// # Safety
 ///
 /// As of the others below: the machine has V's instructions, and [`check`] has found the operands long enough.
 #[inline(always)]
-unsafe fn product<V: Vector, const C: usize>(mut job: Product<'_, V::E>) {
+unsafe fn product<V: Vector, A: Activation, const C: usize>(mut job: Product<'_, V::E>)
+where
+    V::E: Float,
+{
     let n = job.sizes.2;
     let mut column = 0;
     // SAFETY: the columns from `column` on are more than what the vectors but the last take.
     unsafe {
         while C > 2 && n - column > 2 * V::LANES {
             if n - column > 3 * V::LANES {
-                columns::<V, 4>(&mut job, column);
+                columns::<V, A, 4>(&mut job, column);
             } else {
-                columns::<V, 3>(&mut job, column);
+                columns::<V, A, 3>(&mut job, column);
             }
             column = n.min(column + 4 * V::LANES);
         }
         while n - column > V::LANES {
-            columns::<V, 2>(&mut job, column);
+            columns::<V, A, 2>(&mut job, column);
             column = n.min(column + 2 * V::LANES);
         }
         if n > column {
-            columns::<V, 1>(&mut job, column);
+            columns::<V, A, 1>(&mut job, column);
         }
     }
 }
 
 #[cfg_attr(not(debug_assertions), inline(always))]
-unsafe fn columns<V: Vector, const C: usize>(job: &mut Product<'_, V::E>, column: usize) {
+unsafe fn columns<V: Vector, A: Activation, const C: usize>(job: &mut Product<'_, V::E>, column: usize)
+where
+    V::E: Float,
+{
     let m = job.sizes.0;
     let mut row = 0;
     // SAFETY: there are as many rows from `row` on.
     unsafe {
         while row + 4 <= m {
-            tile::<V, 4, C>(job, row, column);
+            tile::<V, A, 4, C>(job, row, column);
             row += 4;
         }
         while row < m {
-            tile::<V, 1, C>(job, row, column);
+            tile::<V, A, 1, C>(job, row, column);
             row += 1;
         }
     }
 }
 
 #[inline(always)]
-unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &mut Product<'_, V::E>, row: usize, column: usize) {
+unsafe fn tile<V: Vector, A: Activation, const R: usize, const C: usize>(
+    job: &mut Product<'_, V::E>,
+    row: usize,
+    column: usize,
+) where
+    V::E: Float,
+{
     let (_, k, n) = job.sizes;
     let last = V::LANES.min(n - column - (C - 1) * V::LANES);
     // SAFETY: R rows from `row` on, C - 1 vectors and `last` elements from `column` on are inside of y, and the products
@@ -224,12 +237,33 @@ unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &mut Product<'_, 
                 }
             }
         }
+        if !A::IDENTITY {
+            const { assert!(size_of::<V>() == V::LANES * size_of::<V::E>()) };
+            // The numbers of the vectors, as a slice: the compiler makes one loop of it.
+            let numbers = core::slice::from_raw_parts_mut(sums.as_mut_ptr().cast::<V::E>(), R * C * V::LANES);
+            numbers.iter_mut().for_each(|y| *y = A::forward(*y));
+        }
         let y = job.y.as_mut_ptr().add(row * n + column);
         for (i, sums) in sums.iter().enumerate() {
             for (c, sum) in sums.iter().enumerate() {
                 let y = y.add(i * n + c * V::LANES);
-                if c + 1 < C || last == V::LANES { sum.store(y) } else { sum.store_first(y, last) }
+                if c + 1 < C || last == V::LANES { sum.store(y) } else { store_first(*sum, y, last) }
             }
+        }
+    }
+}
+
+/// Stores the first `n` elements, in pieces: what a masked store has written, the processor cannot read again until it is
+/// in the cache.
+#[inline(always)]
+unsafe fn store_first<V: Vector>(vector: V, to: *mut V::E, n: usize) {
+    let numbers = (&raw const vector).cast::<V::E>();
+    let mut at = 0;
+    for piece in [8, 4, 2, 1] {
+        if n & piece != 0 {
+            // SAFETY: `at + piece` is at most `n`, which the vector and the memory behind `to` have.
+            unsafe { numbers.add(at).copy_to_nonoverlapping(to.add(at), piece) };
+            at += piece;
         }
     }
 }
@@ -240,25 +274,49 @@ unsafe fn dots<V: Vector>(job: Product<'_, V::E>)
 where
     V::E: Float,
 {
-    let (m, k, n) = job.sizes;
+    let (m, _, n) = job.sizes;
     for i in 0..m {
-        for j in 0..n {
-            // SAFETY: row i of a and row j of b have k elements, and y has element (i, j).
-            unsafe {
-                let (a, b) = (job.a.as_ptr().add(i * job.a_row), job.b.as_ptr().add(j * job.b_row));
-                let mut sum = V::zero();
-                let mut p = 0;
-                while p + V::LANES <= k {
-                    sum = V::load(a.add(p)).mul_add(V::load(b.add(p)), sum);
-                    p += V::LANES;
+        let mut j = 0;
+        // SAFETY: the caller's contract; column j and the three after it are in b and y.
+        unsafe {
+            while j + 4 <= n {
+                let sums = V::four_sums(dot::<V, 4>(&job, i, j));
+                let y = &mut job.y[i * n + j..][..4];
+                match job.init {
+                    Some(init) => y.iter_mut().zip(&init[j..]).zip(sums).for_each(|((y, init), sum)| *y = *init + sum),
+                    None => y.copy_from_slice(&sums),
                 }
-                if p < k {
-                    sum = V::load_first(a.add(p), k - p).mul_add(V::load_first(b.add(p), k - p), sum);
-                }
+                j += 4;
+            }
+            while j < n {
+                let [sum] = dot::<V, 1>(&job, i, j);
                 let sum = sum.sum();
                 job.y[i * n + j] = job.init.map_or(sum, |init| init[j] + sum);
+                j += 1;
             }
         }
+    }
+}
+
+/// Row i of a times C columns from j on, lane by lane.
+#[inline(always)]
+unsafe fn dot<V: Vector, const C: usize>(job: &Product<'_, V::E>, i: usize, j: usize) -> [V; C] {
+    let k = job.sizes.1;
+    // SAFETY: row i of a and rows j to j + C of b have k elements.
+    unsafe {
+        let (a, b) = (job.a.as_ptr().add(i * job.a_row), job.b.as_ptr().add(j * job.b_row));
+        let mut sums = [V::zero(); C];
+        let mut p = 0;
+        while p < k {
+            let last = V::LANES.min(k - p);
+            let load = |from: *const V::E| if last == V::LANES { V::load(from) } else { V::load_first(from, last) };
+            let row = load(a.add(p));
+            for (c, sum) in sums.iter_mut().enumerate() {
+                *sum = row.mul_add(load(b.add(c * job.b_row + p)), *sum);
+            }
+            p += V::LANES;
+        }
+        sums
     }
 }
 
@@ -334,7 +392,12 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
     } else {
         with_scratch!(inputs * outputs, |wt| {
             E::transpose::<S>(w, wt, (outputs, inputs));
-            E::product::<S>(Product { a: x, a_row: inputs, a_col: 1, b: wt, b_row: outputs, y, init: b, sizes });
+            let job = Product { a: x, a_row: inputs, a_col: 1, b: wt, b_row: outputs, y, init: b, sizes };
+            if rows == 1 && A::FROM_OUTPUT {
+                // At once, as the stores of y and its loads would wait for each other.
+                return E::product::<S, A>(Product { sizes: (1, inputs, outputs), ..job });
+            }
+            E::product::<S, Pass>(job);
         });
     }
     if !A::FROM_OUTPUT {
@@ -369,7 +432,7 @@ pub fn backward<E: Float, S: Simd, A: Activation>(
     if inputs < 8 && outputs >= 8 {
         with_scratch!(inputs * outputs, |dwt| {
             let sizes = (inputs, rows, outputs);
-            E::product::<S>(Product {
+            E::product::<S, Pass>(Product {
                 a: x,
                 a_row: 1,
                 a_col: inputs,
@@ -383,11 +446,29 @@ pub fn backward<E: Float, S: Simd, A: Activation>(
         });
     } else {
         let sizes = (outputs, rows, inputs);
-        E::product::<S>(Product { a: dy, a_row: 1, a_col: outputs, b: x, b_row: inputs, y: dw, init: None, sizes });
+        E::product::<S, Pass>(Product {
+            a: dy,
+            a_row: 1,
+            a_col: outputs,
+            b: x,
+            b_row: inputs,
+            y: dw,
+            init: None,
+            sizes,
+        });
     }
     if let Some(dx) = dx {
         let sizes = (rows, outputs, inputs);
-        E::product::<S>(Product { a: dy, a_row: outputs, a_col: 1, b: w, b_row: inputs, y: dx, init: None, sizes });
+        E::product::<S, Pass>(Product {
+            a: dy,
+            a_row: outputs,
+            a_col: 1,
+            b: w,
+            b_row: inputs,
+            y: dx,
+            init: None,
+            sizes,
+        });
     }
 }
 

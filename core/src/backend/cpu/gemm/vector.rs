@@ -24,6 +24,8 @@ pub(in crate::backend::cpu) trait Vector: Copy {
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
     /// The sum of the lanes.
     unsafe fn sum(self) -> Self::E;
+    /// The sums of the lanes of four vectors.
+    unsafe fn four_sums(vectors: [Self; 4]) -> [Self::E; 4];
 }
 
 /// Vectors in plain code, for the compiler to turn into whatever the target has.
@@ -90,6 +92,11 @@ macro_rules! portable {
             #[inline(always)]
             unsafe fn sum(self) -> $E {
                 self.0.iter().sum()
+            }
+
+            #[inline(always)]
+            unsafe fn four_sums(vectors: [Self; 4]) -> [$E; 4] {
+                vectors.map(|v| v.0.iter().sum())
             }
         }
     )*};

@@ -12,10 +12,11 @@ macro_rules! vector {
         $Name:ident($Register:ty) = [$E:ty; $lanes:literal], $features:literal;
         $zero:ident $splat:ident $load:ident $store:ident $add:ident $mul_add:ident;
         $mask:expr, $load_first:ident, $store_first:ident;
-        $sum:expr
+        $sum:expr, $four_sums:ident
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy)]
+        #[repr(transparent)]
         pub(in crate::backend::cpu) struct $Name($Register);
 
         impl Vector for $Name {
@@ -79,6 +80,12 @@ macro_rules! vector {
             unsafe fn sum(self) -> $E {
                 $sum(self.0)
             }
+
+            #[inline]
+            #[target_feature(enable = $features)]
+            unsafe fn four_sums([a, b, c, d]: [Self; 4]) -> [$E; 4] {
+                $four_sums([a.0, b.0, c.0, d.0])
+            }
         }
     };
 }
@@ -88,7 +95,7 @@ vector! {
     F32x16(__m512) = [f32; 16], "avx512f,avx2,fma";
     _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_fmadd_ps;
     |n| ((1u32 << n) - 1) as __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps;
-    _mm512_reduce_add_ps
+    _mm512_reduce_add_ps, four_sums_16
 }
 
 vector! {
@@ -113,7 +120,7 @@ vector! {
     F64x8(__m512d) = [f64; 8], "avx512f,avx2,fma";
     _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_fmadd_pd;
     |n| ((1u32 << n) - 1) as __mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd;
-    _mm512_reduce_add_pd
+    _mm512_reduce_add_pd, four_sums_8_pd
 }
 
 vector! {
@@ -121,7 +128,7 @@ vector! {
     F32x8(__m256) = [f32; 8], "avx2,fma";
     _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_fmadd_ps;
     first_of_8, load_first_ps, _mm256_maskstore_ps;
-    sum_ps
+    sum_ps, four_sums_8
 }
 
 vector! {
@@ -129,7 +136,7 @@ vector! {
     F64x4(__m256d) = [f64; 4], "avx2,fma";
     _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_fmadd_pd;
     first_of_4, load_first_pd, _mm256_maskstore_pd;
-    sum_pd
+    sum_pd, four_sums_4_pd
 }
 
 #[inline]
@@ -173,6 +180,41 @@ fn sum_ps(x: __m256) -> f32 {
 fn sum_pd(x: __m256d) -> f64 {
     let two = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd::<1>(x));
     _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn four_sums_8([a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+    let halves = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+    let sums = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
+    // SAFETY: both are four numbers.
+    unsafe { core::mem::transmute::<__m128, [f32; 4]>(sums) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn four_sums_4_pd([a, b, c, d]: [__m256d; 4]) -> [f64; 4] {
+    let (ab, cd) = (_mm256_hadd_pd(a, b), _mm256_hadd_pd(c, d));
+    let sums = _mm256_add_pd(_mm256_permute2f128_pd::<0x20>(ab, cd), _mm256_permute2f128_pd::<0x31>(ab, cd));
+    // SAFETY: both are four numbers.
+    unsafe { core::mem::transmute::<__m256d, [f64; 4]>(sums) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx2")]
+fn four_sums_16([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+    let half = |x: __m512| {
+        let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(x)));
+        _mm256_add_ps(_mm512_castps512_ps256(x), high)
+    };
+    four_sums_8([half(a), half(b), half(c), half(d)])
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx2")]
+fn four_sums_8_pd([a, b, c, d]: [__m512d; 4]) -> [f64; 4] {
+    let half = |x: __m512d| _mm256_add_pd(_mm512_castpd512_pd256(x), _mm512_extractf64x4_pd::<1>(x));
+    four_sums_4_pd([half(a), half(b), half(c), half(d)])
 }
 
 /// `to[j, i] = from[i, j]`, 8 × 8: half rows meet in one register on loading, so that no shuffle crosses its halves.
