@@ -103,7 +103,7 @@ vector! {
     Bf16x32(__m512) = [f32; 16], "avx512f,avx512bf16,avx2,fma";
     _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps dot_pairs;
     |n| ((1u32 << n) - 1) as __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps;
-    _mm512_reduce_add_ps
+    _mm512_reduce_add_ps, four_sums_16
 }
 
 /// `c` and the products of both halves of each lane.
