@@ -53,6 +53,16 @@ pub enum Error {
         /// The second shape.
         right: String,
     },
+    /// Tensors that were to be joined differ in another size.
+    #[error("to be joined along axis {axis}, all other sizes must be equal: {left} and {right}")]
+    Join {
+        /// The axis.
+        axis: usize,
+        /// The first tensor's shape.
+        left: String,
+        /// The other tensor's shape.
+        right: String,
+    },
     /// A number does not exist in the element type it is to become.
     #[error("element {index} of a cast to {to} is {value}, but must be a number of that type")]
     Cast {

@@ -5,7 +5,8 @@ use super::reshape::SameNumber;
 use super::{Axis, NewAxis, Storage, Tensor};
 use crate::dim::{D, Dim, DimOf, Dyn, StaticDim, ToDim};
 use crate::element::Element;
-use crate::shape::{Shape, StaticShape};
+use crate::error::{Error, Result};
+use crate::shape::{Shape, Sizes, StaticShape};
 use core::ops::{Add, Mul};
 use typenum::{B1, IsLessOrEqual, Prod, Sum};
 
@@ -58,7 +59,7 @@ impl<const N: usize> Times<N> for Dyn {
 #[diagnostic::on_unimplemented(
     message = "tensors of shape {Self} and {Other} cannot be joined along axis {I}",
     label = "{Self} here, {Other} there",
-    note = "all sizes but that of axis {I} must be equal and known at compile time"
+    note = "all sizes but that of axis {I} must be equal and known at compile time; `try_concat` compares those that are not"
 )]
 pub trait Joins<const I: usize, Other: Shape>: Axis<I> {
     /// The shape of both. See [`Join`].
@@ -75,6 +76,22 @@ where
 {
     type Output = S::With<<S::Size as Plus<T::Size>>::Total>;
 }
+
+/// Shapes of which the types do not say that another axis than `I` differs. See [`Join::try_concat`].
+#[diagnostic::on_unimplemented(
+    message = "tensors of shape {Self} and {Other} cannot be joined along axis {I}",
+    label = "{Self} here, {Other} there",
+    note = "all sizes but that of axis {I} must be equal: those known at compile time by their types, the others when it runs"
+)]
+pub trait TryJoins<const I: usize, Other: Shape>: Axis<I> {}
+
+#[diagnostic::do_not_recommend]
+impl<const I: usize, S: Axis<I, Removed: Same<T::Removed>>, T: Axis<I>> TryJoins<I, T> for S {}
+
+/// Equal types.
+#[doc(hidden)]
+pub trait Same<T> {}
+impl<T> Same<T> for T {}
 
 /// Tensors that become one along an axis: two to six of any that fit in a tuple, or any number of equal shape in an array.
 ///
@@ -101,6 +118,32 @@ pub trait Join: Sized {
         Self: Concat<I>,
     {
         self.concatenated()
+    }
+
+    /// [`concat`](Join::concat) where sizes along other axes are known only at run time and are compared: columns of a table
+    /// beside one another. For a tuple of tensors.
+    ///
+    /// # Errors
+    /// If a size along another axis differs.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let numbers: Tensor<Shape![_, 2]> = Tensor::from_vec(vec![1.0, 2.0, 3.0, 4.0])?;
+    /// let kind: Tensor<Shape![_, 1]> = Tensor::from_vec(vec![0.0, 1.0])?;
+    /// let x: Tensor<Shape![_, 3]> = (&numbers, &kind).try_concat::<1>()?;
+    /// assert_eq!(x.to_vec(), [1.0, 2.0, 0.0, 3.0, 4.0, 1.0]);
+    ///
+    /// let short: Tensor<Shape![_, 1]> = Tensor::from_vec(vec![0.0])?;
+    /// let wrong = (&numbers, &short).try_concat::<1>().unwrap_err();
+    /// assert_eq!(wrong.to_string(), "to be joined along axis 1, all other sizes must be equal: [2, 2] and [1, 1]");
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    fn try_concat<const I: usize>(self) -> Result<<Self as TryConcat<I>>::Output>
+    where
+        Self: TryConcat<I>,
+    {
+        self.try_concatenated()
     }
 
     /// One behind the other along a new axis `I`, as `torch.stack`.
@@ -137,6 +180,19 @@ pub trait Concat<const I: usize> {
     type Output;
     #[doc(hidden)]
     fn concatenated(self) -> Self::Output;
+}
+
+/// What [`Join::try_concat`] takes. See [`Join`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be joined along axis {I}, whatever the sizes known at run time",
+    label = "not two to six references to tensors of one element type whose shapes differ in axis {I} alone",
+    note = "write `(&x, &y).try_concat::<{I}>()?`"
+)]
+pub trait TryConcat<const I: usize> {
+    /// The tensor of all. See [`Join`].
+    type Output;
+    #[doc(hidden)]
+    fn try_concatenated(self) -> Result<Self::Output>;
 }
 
 /// The parts, each with its size along the axis; `sizes` are those of any of them.
@@ -193,6 +249,55 @@ concat_tuple!(
     S1 A1 0, S2 A2 1, S3 A3 2, S4 A4 3, S5 A5 4, S6 A6 5;
     S1 [] S2, S1 [S2] S3, S1 [S2 S3] S4, S1 [S2 S3 S4] S5, S1 [S2 S3 S4 S5] S6
 );
+
+/// The size of the first two axes with the third, and so on.
+macro_rules! plus {
+    ($all:ty,) => { $all };
+    ($all:ty, $next:ident $($rest:ident)*) => { plus!(<$all as Plus<<$next as Axis<I>>::Size>>::Total, $($rest)*) };
+}
+
+macro_rules! try_concat_tuple {
+    ($S:ident $A:ident 0 $(, $T:ident $B:ident $i:tt)*; $([$($between:ident)*] $next:ident),*) => {
+        impl<const I: usize, $S, $($T,)* E, $A, $($B),*> TryConcat<I> for (&Tensor<$S, E, $A>, $(&Tensor<$T, E, $B>),*)
+        where
+            $S: Axis<I> $(+ TryJoins<I, $T>)*,
+            $($T: Axis<I>,)*
+            $(plus!(<$S as Axis<I>>::Size, $($between)*): Plus<<$next as Axis<I>>::Size>,)*
+            E: Element,
+            $A: Storage<E>,
+            $($B: Storage<E>,)*
+        {
+            type Output = Tensor<$S::With<plus!(<$S as Axis<I>>::Size, $($T)*)>, E>;
+
+            fn try_concatenated(self) -> Result<Self::Output> {
+                let sizes = self.0.sizes().as_ref().to_vec();
+                let parts = [
+                    (self.0.as_slice(), sizes[I]),
+                    $((self.$i.as_slice(), others_equal::<I>(&sizes, self.$i.sizes().as_ref())?)),*
+                ];
+                Ok(joined(sizes, I, &parts))
+            }
+        }
+    };
+}
+
+try_concat_tuple!(S1 A1 0, S2 A2 1; [] S2);
+try_concat_tuple!(S1 A1 0, S2 A2 1, S3 A3 2; [] S2, [S2] S3);
+try_concat_tuple!(S1 A1 0, S2 A2 1, S3 A3 2, S4 A4 3; [] S2, [S2] S3, [S2 S3] S4);
+try_concat_tuple!(S1 A1 0, S2 A2 1, S3 A3 2, S4 A4 3, S5 A5 4; [] S2, [S2] S3, [S2 S3] S4, [S2 S3 S4] S5);
+try_concat_tuple!(
+    S1 A1 0, S2 A2 1, S3 A3 2, S4 A4 3, S5 A5 4, S6 A6 5;
+    [] S2, [S2] S3, [S2 S3] S4, [S2 S3 S4] S5, [S2 S3 S4 S5] S6
+);
+
+/// The size along axis `I` of what can be joined there.
+fn others_equal<const I: usize>(first: &[usize], sizes: &[usize]) -> Result<usize> {
+    let others = |sizes: &[usize]| [&sizes[..I], &sizes[I + 1..]].concat();
+    if others(first) == others(sizes) {
+        return Ok(sizes[I]);
+    }
+    Err(Error::Join { axis: I, left: Sizes(first).to_string(), right: Sizes(sizes).to_string() })
+}
 
 impl<const I: usize, const N: usize, S, E, A> Concat<I> for [&Tensor<S, E, A>; N]
 where

@@ -49,7 +49,7 @@ pub use create::FromNumel;
 pub use create::literal;
 pub use index::Along;
 pub(crate) use join::Times;
-pub use join::{Concat, Holds, Join, Joins, Parts, Splits, Stack};
+pub use join::{Concat, Holds, Join, Joins, Parts, Splits, Stack, TryConcat, TryJoins};
 pub(crate) use lanes::around;
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
 #[cfg(feature = "npy")]
