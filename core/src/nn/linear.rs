@@ -1,9 +1,8 @@
 //! `Linear`: y = x · Wᵀ + b.
 
 use super::activation::{Activation, Pass};
-use super::on::{OnBackward, OnForward};
-use super::{Backward, Forward, Fuse, Layer, TensorInfo, Then, init};
-use crate::backend::cpu::simd::{Simd, Unknown, dispatch};
+use super::{Backward, Forward, Fuse, Layer, TensorInfo, init};
+use crate::backend::cpu::simd::Simd;
 use crate::backend::cpu::{self, small};
 use crate::dim::StaticDim;
 use crate::element::Float;
@@ -103,7 +102,8 @@ where
 }
 
 impl<I: StaticDim, O: StaticDim, const BIAS: bool, Lead: Features> Linear<I, O, BIAS, Lead> {
-    /// Whether the code is made for these sizes, instead of taking them at run time.
+    /// Whether, in a small network, the code is made for these sizes instead of taking them at run time. In others it would
+    /// cost more time to compile than it saves.
     const SMALL: bool = I::SIZE * O::SIZE <= small::LARGEST;
 
     fn sizes(batch: usize) -> (usize, usize, usize) {
@@ -117,24 +117,16 @@ where
     Lead::Push<O>: Features,
 {
     fn forward_then<E: Float, A: Activation>(pass: Forward<'_, E>) {
-        if Self::SMALL {
-            dispatch::<Unknown, _>(OnForward::<Then<Self, A>, E>::new(pass));
-        } else {
-            let (w, b) = pass.params.split_at(O::SIZE * I::SIZE);
-            cpu::linear_forward::<E, A>(pass.x, w, BIAS.then_some(b), pass.y, pass.saved, Self::sizes(pass.batch));
-        }
+        let (w, b) = pass.params.split_at(O::SIZE * I::SIZE);
+        cpu::linear_forward::<E, A>(pass.x, w, BIAS.then_some(b), pass.y, pass.saved, Self::sizes(pass.batch));
     }
 
     fn backward_then<E: Float, A: Activation>(pass: Backward<'_, E>) {
-        if Self::SMALL {
-            dispatch::<Unknown, _>(OnBackward::<Then<Self, A>, E>::new(pass));
-        } else {
-            let w = &pass.params[..O::SIZE * I::SIZE];
-            let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
-            let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
-            let (db, sizes) = (BIAS.then_some(db), Self::sizes(pass.batch));
-            cpu::linear_backward::<E, A>(pass.x, w, v, pass.dy, pass.dx, dw, db, sizes);
-        }
+        let w = &pass.params[..O::SIZE * I::SIZE];
+        let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
+        let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
+        let (db, sizes) = (BIAS.then_some(db), Self::sizes(pass.batch));
+        cpu::linear_backward::<E, A>(pass.x, w, v, pass.dy, pass.dx, dw, db, sizes);
     }
 
     #[inline(always)]

@@ -117,7 +117,7 @@ pub(super) fn run<L: Layer, O: Op>(op: O) -> O::Out {
 
 /// Up to this many parameters and layers, a network's step is one piece of code for each instruction set.
 const PARAMS: usize = 8192;
-const LAYERS: usize = 16;
+const LAYERS: usize = 8;
 
 /// Whether a network's step is compiled as one.
 const fn is_small<L: Layer>() -> bool {
