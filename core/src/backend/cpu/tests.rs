@@ -5,7 +5,7 @@ use super::{
     Conv, Gemm, Matrix, Window, conv2d_backward, conv2d_forward, linear_backward, linear_forward, max_pool2d_backward,
     max_pool2d_forward,
 };
-use crate::nn::{Backward, Forward, Layer, Linear, ReLU};
+use crate::nn::{self, Backward, Forward, Layer, Linear, ReLU};
 use crate::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -26,12 +26,19 @@ fn a_batch_whose_size_wraps_around() {
     let (x, w) = ([1.0f32], [1.0f32; 12]);
     let (mut y, mut dw) = ([0.0], [0.0; 12]);
     type Layer = Linear<D<3>, D<3>>;
-    let pass = Forward { params: &w, x: &x, y: &mut y, saved: &mut [], batch: THIRD };
-    assert_eq!(refusal(|| Layer::forward_pass(pass)), "operands of a small layer are too short");
+    let mut forward = |run: fn(Forward<'_, f32>)| {
+        refusal(|| run(Forward { params: &w, x: &x, y: &mut y, saved: &mut [], batch: THIRD }))
+    };
+    assert_eq!(forward(Layer::forward_pass), "matrices of a product are too short");
+    assert_eq!(forward(nn::forward::<Layer, f32>), "operands of a small layer are too short");
     let mut dy = [1.0];
-    let (dx, dparams, scratch) = (None, &mut dw[..], &mut [][..]);
-    let pass = Backward { params: &w, x: &x, y: &[1.0], saved: &[], dy: &mut dy, dx, dparams, scratch, batch: THIRD };
-    assert_eq!(refusal(|| Layer::backward_pass(pass)), "operands of a small layer are too short");
+    let mut backward = |run: fn(Backward<'_, f32>)| {
+        let (params, dy, dparams) = (&w, &mut dy, &mut dw);
+        let (y, saved, dx, scratch) = (&[1.0], &[], None, &mut []);
+        refusal(|| run(Backward { params, x: &x, y, saved, dy, dx, dparams, scratch, batch: THIRD }))
+    };
+    assert_eq!(backward(Layer::backward_pass), "slices are not of the sizes");
+    assert_eq!(backward(nn::backward::<Layer, f32>), "operands of a small layer are too short");
 
     let (w, sizes) = (&w[..9], (THIRD, 3, 3));
     let mut dw = [0.0; 9];
