@@ -163,6 +163,38 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// Something failed on a GPU: its memory is used up, it is lost, a kernel failed.
+    #[error("{device}: {doing} failed: {reason}")]
+    Cuda {
+        /// The device.
+        device: String,
+        /// What was done, with the sizes that it was asked for.
+        doing: String,
+        /// What the driver or the library said.
+        reason: String,
+    },
+    /// What is not on the same device was to be used together.
+    #[error("{what} is on {left}, but {other} on {right}; `.to(&device)` moves either")]
+    Devices {
+        /// The first.
+        what: &'static str,
+        /// Where it is.
+        left: String,
+        /// The other.
+        other: &'static str,
+        /// Where that is.
+        right: String,
+    },
+    /// A device cannot compute this: it has no kernel for it.
+    #[error("{what} has no kernel on {device}{hint}")]
+    NoKernel {
+        /// What was to be computed.
+        what: String,
+        /// The device.
+        device: String,
+        /// What to do, with its leading punctuation.
+        hint: &'static str,
+    },
     /// An optimizer was used for another model than before.
     #[error(
         "this {optimizer} has moments for {expected} parameters, but the model has {given}; use one optimizer per model"

@@ -120,12 +120,12 @@ impl<'a> Emitter<'a> {
                         #name { parameters, layers: ::core::marker::PhantomData }
                     }
 
-                    fn parameters(&self) -> &[#elem] {
-                        self.parameters.as_slice()
+                    fn buffer(&self) -> &::plywood::__private::Buffer<#elem> {
+                        &self.parameters
                     }
 
-                    fn parameters_mut(&mut self) -> &mut [#elem] {
-                        self.parameters.as_mut_slice()
+                    fn buffer_mut(&mut self) -> &mut ::plywood::__private::Buffer<#elem> {
+                        &mut self.parameters
                     }
                 }
 

@@ -1,6 +1,10 @@
 #![allow(unsafe_code)]
 
+use super::Device;
+#[cfg(feature = "cuda")]
+use super::cuda::{Gpu, Memory};
 use crate::element::Element;
+use crate::error::Result;
 use core::fmt::{self, Debug};
 use core::ptr::NonNull;
 
@@ -14,10 +18,13 @@ unsafe impl bytemuck::Zeroable for Line {}
 // SAFETY: 64 bytes of alignment 64: no padding, and every bit pattern is valid.
 unsafe impl bytemuck::Pod for Line {}
 
-/// Owned memory of a tensor or a model: on the heap, 64-byte aligned unless it came as a `Vec`.
+/// Owned memory of a tensor or a model: on the heap, 64-byte aligned unless it came as a `Vec`, or on a [`Device`].
 ///
-/// It is taken from a `Vec` of lines or of elements and given back to one. The parts are kept apart, so that reading asks
-/// nothing about where they came from.
+/// On the heap, it is taken from a `Vec` of lines or of elements and given back to one. The parts are kept apart, so that
+/// reading asks nothing about where they came from.
+///
+/// Elements on a GPU cannot be read or changed here: whatever needs them as a slice panics and says to move them with
+/// [`to`](Buffer::to) first.
 ///
 /// ```
 /// use plywood::backend::Buffer;
@@ -34,10 +41,13 @@ pub struct Buffer<E> {
     /// Of the vector: in lines or in elements.
     capacity: usize,
     lines: bool,
+    /// Where the elements are if they are not here.
+    #[cfg(feature = "cuda")]
+    memory: Option<Memory>,
 }
 
 /// The vector that a buffer came from.
-enum Memory<E> {
+enum Taken<E> {
     Lines(Vec<Line>),
     Elements(Vec<E>),
 }
@@ -57,18 +67,22 @@ impl<E> Buffer<E> {
     }
 
     /// Gives the vector back; the buffer is empty afterwards.
-    fn take(&mut self) -> Memory<E> {
-        let Buffer { pointer, len, capacity, lines } = *self;
+    fn take(&mut self) -> Taken<E> {
+        #[cfg(feature = "cuda")]
+        if self.memory.take().is_some() {
+            self.len = 0;
+        }
+        let Buffer { pointer, len, capacity, lines, .. } = *self;
         // Aligned for lines and for elements.
         self.pointer = NonNull::<Line>::dangling().cast();
         (self.len, self.capacity) = (0, 0);
         if lines {
             // SAFETY: `pointer` and `capacity` are the parts of a `Vec<Line>` of `lines_for(len)` lines, or stand for an
             // empty one; the buffer has forgotten them.
-            Memory::Lines(unsafe { Vec::from_raw_parts(pointer.as_ptr().cast(), Self::lines_for(len), capacity) })
+            Taken::Lines(unsafe { Vec::from_raw_parts(pointer.as_ptr().cast(), Self::lines_for(len), capacity) })
         } else {
             // SAFETY: `pointer`, `len` and `capacity` are the parts of a `Vec<E>`; the buffer has forgotten them.
-            Memory::Elements(unsafe { Vec::from_raw_parts(pointer.as_ptr(), len, capacity) })
+            Taken::Elements(unsafe { Vec::from_raw_parts(pointer.as_ptr(), len, capacity) })
         }
     }
 }
@@ -86,13 +100,117 @@ impl<E: Element> Buffer<E> {
         let (pointer, _, capacity) = lines.into_raw_parts();
         // SAFETY: the pointer of a `Vec` is not null.
         let pointer = unsafe { NonNull::new_unchecked(pointer) }.cast();
-        Buffer { pointer, len, capacity, lines: true }
+        Buffer {
+            pointer,
+            len,
+            capacity,
+            lines: true,
+            #[cfg(feature = "cuda")]
+            memory: None,
+        }
     }
 
     /// `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
         Self::of_lines(vec![Line([0; 64]); Self::lines_for(len)], len)
+    }
+
+    /// Where the elements are.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = &self.memory {
+            return Device::Cuda(memory.gpu().clone());
+        }
+        Device::Cpu
+    }
+
+    /// The number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The elements on this device: the buffer itself if it is there, or else a copy.
+    ///
+    /// # Errors
+    /// If a GPU's memory does not suffice, or it fails.
+    ///
+    /// ```
+    /// use plywood::backend::Buffer;
+    /// use plywood::prelude::*;
+    ///
+    /// let buffer = Buffer::copy_of(&[1.0, 2.0]).to(&Device::Cpu)?;
+    /// assert_eq!((buffer.len(), buffer.device()), (2, Device::Cpu));
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn to(self, device: &Device) -> Result<Self> {
+        if self.device() == *device {
+            return Ok(self);
+        }
+        self.copied_to(device)
+    }
+
+    /// A copy of the elements on this device.
+    #[cfg_attr(not(feature = "cuda"), expect(clippy::unnecessary_wraps))]
+    pub(crate) fn copied_to(&self, device: &Device) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        let here = match &self.memory {
+            Some(memory) => {
+                let mut here = Self::zeros(self.len);
+                let elements = here.as_mut_slice();
+                let (start, bytes) = (elements.as_mut_ptr().cast::<u8>(), size_of_val(elements));
+                // SAFETY: the bytes of the elements, borrowed mutably. What is copied into them are elements, too: a buffer's
+                // memory is filled from elements or by kernels that write elements.
+                memory.read(unsafe { core::slice::from_raw_parts_mut(start, bytes) })?;
+                here
+            }
+            None => Self::copy_of(self.as_slice()),
+        };
+        #[cfg(not(feature = "cuda"))]
+        let here = self.clone();
+        match device {
+            Device::Cpu => Ok(here),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(gpu) => {
+                let memory = Memory::of(gpu, bytemuck::cast_slice(here.as_slice()))?;
+                Ok(Self::on_gpu(memory, self.len))
+            }
+        }
+    }
+
+    /// Elements on a GPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn on_gpu(memory: Memory, len: usize) -> Self {
+        assert!(len * size_of::<E>() <= memory.len(), "the elements do not fit into the memory");
+        Buffer { len, memory: Some(memory), ..Self::zeros(0) }
+    }
+
+    /// The elements' memory on a GPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
+    }
+
+    /// The GPU that they are on.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn gpu(&self) -> Option<&Gpu> {
+        self.memory.as_ref().map(Memory::gpu)
+    }
+
+    #[inline(always)]
+    fn assert_here(&self) {
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = &self.memory {
+            elsewhere(memory);
+        }
     }
 
     /// A copy of the slice.
@@ -107,24 +225,26 @@ impl<E: Element> Buffer<E> {
     /// vector's is aligned as its elements and not to 64 bytes.
     #[must_use]
     pub fn into_vec(mut self) -> Vec<E> {
+        self.assert_here();
         if self.lines {
             return self.as_slice().to_vec();
         }
         match self.take() {
-            Memory::Elements(elements) => elements,
-            Memory::Lines(_) => unreachable!("the buffer does not consist of lines"),
+            Taken::Elements(elements) => elements,
+            Taken::Lines(_) => unreachable!("the buffer does not consist of lines"),
         }
     }
 
     /// Changes the length; what is new is zero. Memory is taken only when there is not enough.
     pub fn resize(&mut self, len: usize) {
+        self.assert_here();
         let old = self.len.min(len);
         *self = match self.take() {
-            Memory::Lines(mut lines) => {
+            Taken::Lines(mut lines) => {
                 lines.resize(Self::lines_for(len), Line([0; 64]));
                 Self::of_lines(lines, len)
             }
-            Memory::Elements(mut elements) => {
+            Taken::Elements(mut elements) => {
                 elements.resize(len, E::zeroed());
                 Self::from(elements)
             }
@@ -135,6 +255,7 @@ impl<E: Element> Buffer<E> {
     /// The elements.
     #[must_use]
     pub fn as_slice(&self) -> &[E] {
+        self.assert_here();
         // SAFETY: `pointer` is that of a `Vec<E>` of `len` elements, or of a `Vec<Line>` with room for them, aligned for
         // them by `FITS`. There every byte is zero, which `Zeroable` makes a valid element, or was written through
         // `as_mut_slice` as part of an `E`.
@@ -144,6 +265,7 @@ impl<E: Element> Buffer<E> {
     /// The elements.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [E] {
+        self.assert_here();
         // SAFETY: as in `as_slice`; the buffer is borrowed mutably, and `NoUninit` says that an `E` leaves no byte undefined.
         unsafe { core::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
     }
@@ -154,15 +276,33 @@ impl<E: Element> From<Vec<E>> for Buffer<E> {
     fn from(elements: Vec<E>) -> Self {
         let (pointer, len, capacity) = elements.into_raw_parts();
         // SAFETY: the pointer of a `Vec` is not null.
-        Buffer { pointer: unsafe { NonNull::new_unchecked(pointer) }, len, capacity, lines: false }
+        let pointer = unsafe { NonNull::new_unchecked(pointer) };
+        Buffer {
+            pointer,
+            len,
+            capacity,
+            lines: false,
+            #[cfg(feature = "cuda")]
+            memory: None,
+        }
     }
 }
 
-/// A copy, aligned to 64 bytes.
+/// A copy on the same device, aligned to 64 bytes. Panics if a GPU's memory does not suffice; [`Buffer::to`] gives an error.
 impl<E: Element> Clone for Buffer<E> {
     fn clone(&self) -> Self {
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = &self.memory {
+            return Self::on_gpu(memory.copy().unwrap_or_else(|error| panic!("{error}")), self.len);
+        }
         Self::copy_of(self.as_slice())
     }
+}
+
+#[cfg(feature = "cuda")]
+#[cold]
+fn elsewhere(memory: &Memory) -> ! {
+    panic!("these elements are on {}, and this works on the CPU's only; `.to(&Device::Cpu)?` copies them", memory.gpu())
 }
 
 impl<E: Element> PartialEq for Buffer<E> {
@@ -173,7 +313,11 @@ impl<E: Element> PartialEq for Buffer<E> {
 
 impl<E: Element> Debug for Buffer<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Debug::fmt(self.as_slice(), f)
+        match self.device() {
+            Device::Cpu => Debug::fmt(self.as_slice(), f),
+            #[cfg(feature = "cuda")]
+            device => write!(f, "{} elements on {device}", self.len),
+        }
     }
 }
 

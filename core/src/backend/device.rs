@@ -12,8 +12,8 @@ const VARIABLE: &str = "PLYWOOD_DEVICE";
 ///
 /// A device is a value and not a type, so that one program runs on whatever is there: it asks for
 /// [`Device::best`] once and moves its network and its data there with [`Model::to`](crate::nn::Model::to),
-/// [`Tensor::to`](crate::Tensor::to) or [`Trainer::on`](crate::train::Trainer::on). There is one device so far, the CPU;
-/// asking for another is an error.
+/// [`Tensor::to`](crate::Tensor::to) or [`Trainer::on`](crate::train::Trainer::on). NVIDIA GPUs are there with the feature
+/// `cuda`, which needs no CUDA to build and none to run; see the module [`backend`](crate::backend).
 ///
 /// ```
 /// use plywood::prelude::*;
@@ -21,8 +21,10 @@ const VARIABLE: &str = "PLYWOOD_DEVICE";
 /// let x: Tensor<Shape![2]> = tensor![1.0, 2.0].to(&Device::Cpu)?;
 /// assert_eq!(x.device(), Device::Cpu);
 ///
-/// let wrong = Device::cuda(0).unwrap_err();
-/// assert_eq!(wrong.to_string(), "the device `cuda:0` cannot be used: this build of plywood computes on the CPU only");
+/// match Device::cuda(0) {
+///     Ok(device) => println!("computing on {device:#}"), // with its name, memory and compute capability
+///     Err(error) => println!("{error}"),                 // says what is missing, and where it was looked for
+/// }
 /// # Ok::<(), plywood::Error>(())
 /// ```
 ///
@@ -33,13 +35,16 @@ pub enum Device {
     /// The processor and its memory.
     #[default]
     Cpu,
+    /// An NVIDIA GPU: what [`Device::cuda`] gives.
+    #[cfg(feature = "cuda")]
+    Cuda(super::cuda::Gpu),
 }
 
 impl Device {
     /// The CUDA GPU of this number, from 0.
     ///
     /// # Errors
-    /// If there is none, or this build of plywood has no CUDA in it.
+    /// If there is none, the driver or a library is missing, or plywood was built without its feature `cuda`.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -50,10 +55,32 @@ impl Device {
     /// }
     /// ```
     pub fn cuda(index: usize) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        return super::cuda::Gpu::new(index).map(Device::Cuda);
+        #[cfg(not(feature = "cuda"))]
         Err(Error::Device {
             device: format!("cuda:{index}"),
-            reason: "this build of plywood computes on the CPU only".to_owned(),
+            reason: "this program was built without plywood's feature `cuda`".to_owned(),
         })
+    }
+
+    /// Waits until all that was asked for is computed. The CPU has nothing to wait for.
+    ///
+    /// # Errors
+    /// If something failed on a GPU since the last time.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// Device::best()?.synchronize()?;
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn synchronize(&self) -> Result<()> {
+        match self {
+            Device::Cpu => Ok(()),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(gpu) => gpu.synchronize(),
+        }
     }
 
     /// Whether there is a CUDA GPU that this build of plywood can use: whether [`Device::cuda`]`(0)` would give one.
@@ -129,11 +156,13 @@ fn no_device(what: &'static str, given: &str) -> Error {
     }
 }
 
-/// `cpu`, or `cuda:0`.
+/// `cpu`, or `cuda:0`; in the alternate form, `{:#}`, a GPU with its name, memory and compute capability.
 impl Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Device::Cpu => f.write_str("cpu"),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(gpu) => Display::fmt(gpu, f),
         }
     }
 }
@@ -174,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_device_that_cannot_be_had_is_not_replaced_by_another() {
-        for (asked, device) in [("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:17", "cuda:17")] {
-            let reason = "this build of plywood computes on the CPU only";
+        for (asked, device) in [("cuda:17", "cuda:17"), ("cuda:017", "cuda:17")] {
+            let Err(Error::Device { reason, .. }) = Device::cuda(17) else { panic!("there is no GPU of this number") };
             assert_eq!(
                 best(asked).unwrap_err().to_string(),
                 format!("the device `{device}` cannot be used: {reason}, but PLYWOOD_DEVICE asks for it")

@@ -12,9 +12,13 @@
 mod buffer;
 #[allow(unreachable_pub)] // `pub` inside means the crate's own
 pub(crate) mod cpu;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 mod device;
 mod precision;
 
 pub use buffer::Buffer;
+#[cfg(feature = "cuda")]
+pub use cuda::Gpu;
 pub use device::Device;
 pub use precision::{Precision, float32_matmul_precision, set_float32_matmul_precision};

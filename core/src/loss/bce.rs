@@ -1,5 +1,9 @@
 use super::pointwise::{self, Pointwise, TargetFor, same_side};
+#[cfg(feature = "cuda")]
+use super::{DeviceLoss, LossKind};
 use super::{Loss, Result};
+#[cfg(feature = "cuda")]
+use crate::backend::Device;
 use crate::backend::cpu::math;
 use crate::element::Float;
 use crate::error::Error;
@@ -37,24 +41,28 @@ pub struct BCELoss;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BCEWithLogitsLoss;
 
-fn probabilities<E: Float>(what: &'static str, values: &[E], hint: &'static str) -> Result<()> {
+/// A prediction, or a target, that is no probability.
+pub(crate) fn no_probability(prediction: bool, index: usize, value: f64) -> Error {
+    let (what, hint) = if prediction {
+        let hint = "; BCELoss takes probabilities, so end the network with Sigmoid or use BCEWithLogitsLoss";
+        ("the prediction at index", hint)
+    } else {
+        ("the target at index", "; BCELoss takes probabilities as targets")
+    };
+    Error::Range { what, index, value, low: 0.0, high: 1.0, hint }
+}
+
+fn probabilities<E: Float>(values: &[E], predictions: bool) -> Result<()> {
     match values.iter().position(|p| !(E::zero()..=E::one()).contains(p)) {
         None => Ok(()),
-        Some(index) => {
-            let value = values[index].to_f64().unwrap_or(f64::NAN);
-            Err(Error::Range { what, index, value, low: 0.0, high: 1.0, hint })
-        }
+        Some(index) => Err(no_probability(predictions, index, values[index].to_f64().unwrap_or(f64::NAN))),
     }
 }
 
 #[inline(always)]
 fn check<E: Float>(y: &[E], target: &[E]) -> Result<()> {
-    probabilities(
-        "the prediction at index",
-        y,
-        "; BCELoss takes probabilities, so end the network with Sigmoid or use BCEWithLogitsLoss",
-    )?;
-    probabilities("the target at index", target, "; BCELoss takes probabilities as targets")
+    probabilities(y, true)?;
+    probabilities(target, false)
 }
 
 impl Pointwise for BCELoss {
@@ -108,6 +116,14 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
         pointwise::total::<Self, _, _, _, _>(y, target, scale, dy)
     }
 
+    #[cfg(feature = "cuda")]
+    fn on_device<'t>(&self, y: Y, target: &'t Tensor<S, E, B>) -> Result<DeviceLoss<'t>> {
+        if target.device() == Device::Cpu {
+            probabilities(target.as_slice(), false)?;
+        }
+        pointwise::on_device(LossKind::Bce, y, target)
+    }
+
     fn correct(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>) -> Option<(usize, usize)> {
         Some(same_side(y, 0.5, target))
     }
@@ -134,6 +150,11 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
     #[inline(always)]
     fn total(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
         pointwise::total::<Self, _, _, _, _>(y, target, scale, dy)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_device<'t>(&self, y: Y, target: &'t Tensor<S, E, B>) -> Result<DeviceLoss<'t>> {
+        pointwise::on_device(LossKind::BceWithLogits, y, target)
     }
 
     fn correct(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>) -> Option<(usize, usize)> {

@@ -1,10 +1,16 @@
+#[cfg(feature = "cuda")]
+use super::{DeviceLoss, LossKind, Target};
 use super::{Loss, Result, check_sizes};
+#[cfg(feature = "cuda")]
+use crate::backend::Device;
 use crate::backend::cpu::math;
 use crate::backend::cpu::small::LANES;
 use crate::dim::{Dim, SameSize};
 use crate::element::{Float, Label};
 use crate::error::Error;
 use crate::nn::log_sum_exp;
+#[cfg(feature = "cuda")]
+use crate::shape::Shape;
 use crate::tensor::{Storage, Tensor, TensorView, argmax};
 
 /// Cross-entropy of logits: the mean over the batch of −Σ tᶜ · ln softmax(z)ᶜ, as `torch.nn.CrossEntropyLoss`.
@@ -159,6 +165,18 @@ where
         Ok(())
     }
 
+    #[cfg(feature = "cuda")]
+    fn on_device<'t>(&self, y: (B, C), target: &'t Tensor<(N,), L, St>) -> Result<DeviceLoss<'t>> {
+        let [batch, classes] = y.sizes();
+        if target.device() == Device::Cpu {
+            check_labels(batch, classes, target)?;
+        } else {
+            check_sizes("predictions and labels differ in the size of the batch", &[batch], &target.sizes())?;
+        }
+        let (kind, target) = (LossKind::CrossEntropy, Target::labels(target)?);
+        Ok(DeviceLoss { kind, batch, classes, divisor: batch as f64, predictions: batch, target })
+    }
+
     fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N,), L, St>) -> Option<(usize, usize)> {
         let classes = y.sizes()[1].max(1);
         let rows = y.as_slice().chunks_exact(classes).zip(target);
@@ -191,6 +209,14 @@ where
         let targets = target.as_slice();
         rows(y.as_slice(), classes, scale, dy, |i, c| targets[i * classes + c], term);
         Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_device<'t>(&self, y: (B, C), target: &'t Tensor<(N, K), E, St>) -> Result<DeviceLoss<'t>> {
+        check_sizes("predictions and targets differ in shape", y.sizes().as_slice(), target.sizes().as_ref())?;
+        let ([batch, classes], kind) = (y.sizes(), LossKind::CrossEntropyOfProbabilities);
+        let target = Target::reals(target);
+        Ok(DeviceLoss { kind, batch, classes, divisor: batch as f64, predictions: batch, target })
     }
 
     fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N, K), E, St>) -> Option<(usize, usize)> {

@@ -5,12 +5,19 @@
 
 mod bce;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+mod device;
 mod mse;
 mod pointwise;
 
+#[cfg(feature = "cuda")]
+pub(crate) use bce::no_probability;
 pub use bce::{BCELoss, BCEWithLogitsLoss};
 pub(crate) use cross_entropy::check_labels;
 pub use cross_entropy::{CrossEntropyLoss, LabelsFor};
+#[cfg(feature = "cuda")]
+#[doc(hidden)]
+pub use device::{DeviceLoss, LossKind, Target};
 pub use mse::MSELoss;
 pub use pointwise::TargetFor;
 
@@ -96,6 +103,15 @@ pub trait Loss<Y: Shape, T, E: Float> {
         Ok(sum)
     }
 
+    /// The same for devices that have kernels of their own, for predictions of shape `y`. Checks what can be checked here.
+    #[cfg(feature = "cuda")]
+    #[doc(hidden)]
+    fn on_device<'t>(&self, y: Y, target: &'t T) -> Result<DeviceLoss<'t>> {
+        let _ = (y, target);
+        let what = format!("the loss `{}`", core::any::type_name::<Self>());
+        Err(Error::NoKernel { what, device: "a GPU".to_owned(), hint: "; train with it on the CPU" })
+    }
+
     /// How many predictions name the right class, and out of how many; `None` for a loss that is not about classes.
     ///
     /// ```
@@ -174,6 +190,11 @@ impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for &L {
         (*self).total(y, target, scale, dy)
     }
 
+    #[cfg(feature = "cuda")]
+    fn on_device<'t>(&self, y: Y, target: &'t T) -> Result<DeviceLoss<'t>> {
+        (*self).on_device(y, target)
+    }
+
     fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {
         (*self).correct(y, target)
     }
@@ -221,6 +242,11 @@ impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for Sum<L> {
     #[inline(always)]
     fn total(&self, y: TensorView<'_, Y, E>, target: &T, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
         self.0.total(y, target, scale, dy)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_device<'t>(&self, y: Y, target: &'t T) -> Result<DeviceLoss<'t>> {
+        Ok(DeviceLoss { divisor: 1.0, ..self.0.on_device(y, target)? })
     }
 
     fn correct(&self, y: TensorView<'_, Y, E>, target: &T) -> Option<(usize, usize)> {

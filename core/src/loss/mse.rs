@@ -1,4 +1,6 @@
 use super::pointwise::{self, Pointwise, TargetFor};
+#[cfg(feature = "cuda")]
+use super::{DeviceLoss, LossKind};
 use super::{Loss, Result};
 use crate::element::Float;
 use crate::shape::Shape;
@@ -37,6 +39,11 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
     #[inline(always)]
     fn total(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
         pointwise::total::<Self, _, _, _, _>(y, target, scale, dy)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_device<'t>(&self, y: Y, target: &'t Tensor<S, E, B>) -> Result<DeviceLoss<'t>> {
+        pointwise::on_device(LossKind::Mse, y, target)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the losses of one element each have in common.
 
+#[cfg(feature = "cuda")]
+use super::{DeviceLoss, LossKind, Target};
 use super::{check_sizes, wide};
 use crate::backend::cpu::small::{LANES, padded, pairwise};
 use crate::element::Float;
@@ -94,6 +96,20 @@ pub(super) fn total<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storag
         }
     }
     Ok(pairwise(sums))
+}
+
+/// [`Loss::on_device`](super::Loss::on_device).
+#[cfg(feature = "cuda")]
+pub(super) fn on_device<'t, Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>>(
+    kind: LossKind,
+    y: Y,
+    target: &'t Tensor<S, E, B>,
+) -> Result<DeviceLoss<'t>> {
+    check_sizes("predictions and targets differ in shape", y.sizes().as_ref(), target.sizes().as_ref())?;
+    let numel = y.numel();
+    let predictions = if kind == LossKind::Mse { 0 } else { numel };
+    let target = Target::reals(target);
+    Ok(DeviceLoss { kind, batch: numel, classes: 1, divisor: numel as f64, predictions, target })
 }
 
 /// How many predictions lie on their target's side of a threshold, and out of how many.

@@ -10,7 +10,7 @@
 //! assert_eq!(<Tanh as Activation>::derivative(y), 1.0 - y * y);
 //! ```
 
-use super::{Backward, Forward, Layer};
+use super::{Backward, Forward, Layer, Op};
 use crate::backend::cpu::simd::Simd;
 use crate::backend::cpu::{self, math, small};
 use crate::element::Float;
@@ -52,12 +52,57 @@ pub trait Activation {
     /// Whether the function gives what it takes.
     #[doc(hidden)]
     const IDENTITY: bool = false;
+    /// The same for GPUs; without it, a network with this activation is an error there. See [`Formula`].
+    const CUDA: Option<Formula> = None;
 
     /// The function.
     fn forward<E: Float>(x: E) -> E;
 
     /// Its derivative, from the output or the input as [`FROM_OUTPUT`](Activation::FROM_OUTPUT) says.
     fn derivative<E: Float>(v: E) -> E;
+}
+
+/// An [`Activation`] in CUDA C++: two expressions, of the element type `REAL`, which is `float` or `double`.
+///
+/// Beside what CUDA has (`exp`, `tanh`, `erf`, `fmax`, …) they can use `sigmoid` and the two constants, `a` and `b`.
+///
+/// ```
+/// use plywood::nn::{Activation, Formula};
+/// use plywood::prelude::*;
+///
+/// /// x², Square for short.
+/// pub struct SquareFn;
+///
+/// impl Activation for SquareFn {
+///     const KIND: &'static str = "Square";
+///     const FROM_OUTPUT: bool = false;
+///     const CUDA: Option<Formula> = Some(Formula { forward: "x * x", derivative: "a * v", constants: [2.0, 0.0] });
+///     fn forward<E: Float>(x: E) -> E {
+///         x * x
+///     }
+///     fn derivative<E: Float>(x: E) -> E {
+///         x + x
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Formula {
+    /// The function of `x`.
+    pub forward: &'static str,
+    /// Its derivative, from `v`: the output or the input as [`Activation::FROM_OUTPUT`] says.
+    pub derivative: &'static str,
+    /// The constants `a` and `b`.
+    pub constants: [f64; 2],
+}
+
+impl Formula {
+    const fn new(forward: &'static str, derivative: &'static str) -> Self {
+        Formula { forward, derivative, constants: [0.0; 2] }
+    }
+
+    const fn with(self, a: f64, b: f64) -> Self {
+        Formula { constants: [a, b], ..self }
+    }
 }
 
 /// An activation as a layer of its own, on samples of shape `S`: y = A(x). See [`Activation`].
@@ -69,6 +114,7 @@ impl<A: Activation, S: Features> Layer for Activate<A, S> {
     type Output = S;
     type View<'a, E: Float> = ();
     const KIND: &'static str = A::KIND;
+    const OP: Op = Op::Activation { formula: A::CUDA, from_output: A::FROM_OUTPUT };
 
     fn view<E: Float>(_params: &[E]) {}
 
@@ -169,6 +215,7 @@ pub struct ReLU;
 
 impl Activation for ReLU {
     const KIND: &'static str = "ReLU";
+    const CUDA: Option<Formula> = Some(Formula::new("x < 0 ? REAL(0) : x", "v <= 0 ? REAL(0) : REAL(1)"));
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -197,6 +244,8 @@ impl<const SLOPE: u64> Activation for LeakyReLU<SLOPE> {
     const KIND: &'static str = "LeakyReLU";
     // A negative slope mirrors: then the output no longer tells the sign of the input.
     const FROM_OUTPUT: bool = f64::from_bits(SLOPE) >= 0.0;
+    const CUDA: Option<Formula> =
+        Some(Formula::new("x > 0 ? x : a * x", "v > 0 ? REAL(1) : a").with(f64::from_bits(SLOPE), 0.0));
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -223,6 +272,11 @@ pub struct ELU<const ALPHA: u64 = { bits(1.0) }>;
 impl<const ALPHA: u64> Activation for ELU<ALPHA> {
     const KIND: &'static str = "ELU";
     const FROM_OUTPUT: bool = f64::from_bits(ALPHA) >= 0.0;
+    const CUDA: Option<Formula> = Some({
+        let from_input = "v > 0 ? REAL(1) : a * exp(v)";
+        let derivative = if Self::FROM_OUTPUT { "v > 0 ? REAL(1) : v + a" } else { from_input };
+        Formula::new("x > 0 ? x : a * expm1(x)", derivative).with(f64::from_bits(ALPHA), 0.0)
+    });
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -255,6 +309,13 @@ pub struct GELU;
 impl Activation for GELU {
     const KIND: &'static str = "GELU";
     const FROM_OUTPUT: bool = false;
+    const CUDA: Option<Formula> = Some(
+        Formula::new(
+            "x * (REAL(0.5) * (1 + erf(x * a)))",
+            "REAL(0.5) * (1 + erf(v * a)) + v * (exp(v * v * REAL(-0.5)) * b)",
+        )
+        .with(core::f64::consts::FRAC_1_SQRT_2, 0.398_942_280_401_432_7),
+    );
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -296,6 +357,13 @@ impl GELUTanh {
 impl Activation for GELUTanh {
     const KIND: &'static str = "GELU";
     const FROM_OUTPUT: bool = false;
+    const CUDA: Option<Formula> = Some(
+        Formula::new(
+            "x * sigmoid(a * (x + b * x * x * x))",
+            "sigmoid(a * (v + b * v * v * v)) * (1 + v * (1 - sigmoid(a * (v + b * v * v * v))) * a * (1 + 3 * b * v * v))",
+        )
+        .with(2.0 * Self::SCALE, Self::CUBIC)
+    );
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -322,6 +390,7 @@ pub struct SiLU;
 impl Activation for SiLU {
     const KIND: &'static str = "SiLU";
     const FROM_OUTPUT: bool = false;
+    const CUDA: Option<Formula> = Some(Formula::new("x * sigmoid(x)", "sigmoid(v) * (1 + v * (1 - sigmoid(v)))"));
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -346,6 +415,7 @@ pub struct Sigmoid;
 
 impl Activation for Sigmoid {
     const KIND: &'static str = "Sigmoid";
+    const CUDA: Option<Formula> = Some(Formula::new("sigmoid(x)", "v * (1 - v)"));
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -369,6 +439,7 @@ pub struct Tanh;
 
 impl Activation for Tanh {
     const KIND: &'static str = "Tanh";
+    const CUDA: Option<Formula> = Some(Formula::new("tanh(x)", "1 - v * v"));
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -395,6 +466,10 @@ pub struct Softplus<const BETA: u64 = { bits(1.0) }, const THRESHOLD: u64 = { bi
 impl<const BETA: u64, const THRESHOLD: u64> Activation for Softplus<BETA, THRESHOLD> {
     const KIND: &'static str = "Softplus";
     const FROM_OUTPUT: bool = false;
+    const CUDA: Option<Formula> = Some(
+        Formula::new("x * a > b ? x : log1p(exp(x * a)) / a", "v * a > b ? REAL(1) : sigmoid(v * a)")
+            .with(f64::from_bits(BETA), f64::from_bits(THRESHOLD)),
+    );
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
@@ -422,6 +497,10 @@ pub struct Hardtanh<const MIN: u64 = { bits(-1.0) }, const MAX: u64 = { bits(1.0
 
 impl<const MIN: u64, const MAX: u64> Activation for Hardtanh<MIN, MAX> {
     const KIND: &'static str = "Hardtanh";
+    const CUDA: Option<Formula> = Some(
+        Formula::new("x < a ? a : x > b ? b : x", "v <= a || v >= b ? REAL(0) : REAL(1)")
+            .with(f64::from_bits(MIN), f64::from_bits(MAX)),
+    );
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {

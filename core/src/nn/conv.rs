@@ -1,7 +1,7 @@
 //! `Conv2d`: y = w ⋆ x + b, over images.
 
 use super::activation::{Activation, Pass};
-use super::{Backward, Forward, Fuse, Layer, TensorInfo, init, window};
+use super::{Backward, Forward, Fuse, Layer, Op, TensorInfo, init, window};
 use crate::backend::cpu;
 use crate::dim::{D, StaticDim};
 use crate::element::Float;
@@ -122,6 +122,7 @@ where
     type Output = (O, OH, OW);
     type View<'a, E: Float> = Conv2dView<'a, (O, C, KH, KW), BIAS, E>;
     const KIND: &'static str = "Conv2d";
+    const OP: Op = Op::Conv2d { conv: Self::CONV, bias: BIAS };
     const TENSORS: &'static [TensorInfo] = {
         let weight = TensorInfo { name: "weight", shape: <(O, C, KH, KW)>::SIZES, offset: 0 };
         let bias = TensorInfo { name: "bias", shape: &[O::SIZE], offset: Self::WEIGHTS };

@@ -1,5 +1,6 @@
 //! What a layer is.
 
+use super::Op;
 use crate::backend::cpu::simd::Simd;
 use crate::element::Float;
 use crate::generator::Generator;
@@ -102,6 +103,9 @@ pub trait Layer {
     const LAYERS: &'static [LayerInfo] = &[];
     /// The number of parameters.
     const PARAMS: usize = total(Self::TENSORS);
+    /// What it computes, for devices that have kernels of their own.
+    #[doc(hidden)]
+    const OP: Op = Op::Own;
     /// Multiplications with an addition, per sample, forward.
     const MULTIPLY_ADDS: usize = 0;
     /// Numbers per sample that forward keeps for backward, beside the input and the output: [`Forward`] has an example.
@@ -122,6 +126,7 @@ pub trait Layer {
         tensors: Self::TENSORS,
         layers: Self::LAYERS,
         fused: false,
+        op: Self::OP,
     };
 
     /// Fills the parameters with their initial values. Does nothing unless the layer says otherwise.
@@ -284,7 +289,7 @@ impl TensorInfo {
 /// let weight = out.tensors[0];
 /// assert_eq!((out.name, weight.name, weight.shape, weight.numel()), ("2", "weight", &[2usize, 3][..], 6));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LayerInfo {
     /// Its name in the list, or its position.
     pub name: &'static str,
@@ -306,6 +311,8 @@ pub struct LayerInfo {
     pub layers: &'static [LayerInfo],
     /// Whether it is computed in one call with the layer before.
     pub fused: bool,
+    #[doc(hidden)]
+    pub op: Op,
 }
 
 impl LayerInfo {

@@ -1,7 +1,7 @@
 //! `Linear`: y = x · Wᵀ + b.
 
 use super::activation::{Activation, Pass};
-use super::{Backward, Forward, Fuse, Layer, TensorInfo, init};
+use super::{Backward, Forward, Fuse, Layer, Op, TensorInfo, init};
 use crate::backend::cpu::simd::Simd;
 use crate::backend::cpu::{self, small};
 use crate::dim::StaticDim;
@@ -65,6 +65,7 @@ where
     type Output = Lead::Push<O>;
     type View<'a, E: Float> = LinearView<'a, I, O, BIAS, E>;
     const KIND: &'static str = "Linear";
+    const OP: Op = Op::Linear { inputs: I::SIZE, outputs: O::SIZE, bias: BIAS };
     const TENSORS: &'static [TensorInfo] = {
         let weight = TensorInfo { name: "weight", shape: &[O::SIZE, I::SIZE], offset: 0 };
         let bias = TensorInfo { name: "bias", shape: &[O::SIZE], offset: O::SIZE * I::SIZE };

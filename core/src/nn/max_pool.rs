@@ -1,6 +1,6 @@
 //! `MaxPool2d`: the largest number under a window.
 
-use super::{Backward, Forward, Layer, window};
+use super::{Backward, Forward, Layer, Op, window};
 use crate::backend::cpu;
 use crate::dim::{D, StaticDim};
 use crate::element::Float;
@@ -71,6 +71,7 @@ where
     type Output = (C, OH, OW);
     type View<'a, E: Float> = ();
     const KIND: &'static str = "MaxPool2d";
+    const OP: Op = Op::MaxPool2d { planes: C::SIZE, window: Self::WINDOW };
     /// Four bytes and more a number: where each output came from takes one.
     const SAVED: usize = Self::POSITIONS.div_ceil(4);
 

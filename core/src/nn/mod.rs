@@ -28,6 +28,9 @@ mod linear;
 mod max_pool;
 mod model;
 mod on;
+#[cfg(feature = "cuda")]
+pub(crate) mod on_gpu;
+mod op;
 mod reshape;
 mod softmax;
 mod summary;
@@ -35,7 +38,7 @@ pub(crate) mod window;
 mod workspace;
 
 pub use activation::{
-    Activate, Activation, ELU, GELU, GELUTanh, Hardtanh, LeakyReLU, ReLU, SiLU, Sigmoid, Softplus, Tanh,
+    Activate, Activation, ELU, Formula, GELU, GELUTanh, Hardtanh, LeakyReLU, ReLU, SiLU, Sigmoid, Softplus, Tanh,
 };
 pub use conv::{Conv2d, Conv2dView};
 pub use layer::{Backward, Forward, Fuse, Layer, LayerInfo, TensorInfo, Then};
@@ -45,6 +48,8 @@ pub(crate) use model::Wanted;
 pub use model::{At, Gradients, Model, Uninit};
 #[doc(hidden)]
 pub use on::{backward, forward};
+#[doc(hidden)]
+pub use op::Op;
 pub use reshape::{Flatten, Identity};
 pub use softmax::{LogSoftmax, Softmax};
 pub(crate) use softmax::{log_softmax, log_sum_exp, softmax};

@@ -80,8 +80,22 @@ pub trait Model: Layer + Sized {
     #[doc(hidden)]
     fn from_buffer(parameters: Buffer<Self::Elem>) -> Self;
 
+    /// The block of parameters.
+    #[doc(hidden)]
+    fn buffer(&self) -> &Buffer<Self::Elem>;
+
+    /// The block of parameters.
+    #[doc(hidden)]
+    fn buffer_mut(&mut self) -> &mut Buffer<Self::Elem>;
+
     /// All parameters, layer after layer, each as `LAYERS` says.
-    fn parameters(&self) -> &[Self::Elem];
+    ///
+    /// # Panics
+    /// If they are on a GPU: [`to`](Model::to)`(&Device::Cpu)` brings them back.
+    #[inline]
+    fn parameters(&self) -> &[Self::Elem] {
+        self.buffer().as_slice()
+    }
 
     /// All parameters, layer after layer, each as `LAYERS` says.
     ///
@@ -92,7 +106,13 @@ pub trait Model: Layer + Sized {
     /// model.parameters_mut().copy_from_slice(&[3.0, 4.0, 0.5]);
     /// assert_eq!(model.forward(&tensor![1.0, 1.0]), tensor![7.5]);
     /// ```
-    fn parameters_mut(&mut self) -> &mut [Self::Elem];
+    ///
+    /// # Panics
+    /// As [`parameters`](Model::parameters).
+    #[inline]
+    fn parameters_mut(&mut self) -> &mut [Self::Elem] {
+        self.buffer_mut().as_mut_slice()
+    }
 
     /// A network with PyTorch's default initial values. Each layer draws from a sequence of its own.
     #[must_use]
@@ -132,11 +152,18 @@ pub trait Model: Layer + Sized {
     /// The output for a batch (or for one sample): x [batch, input…] gives y [batch, output…].
     ///
     /// A batch of no samples gives an output of no samples.
+    ///
+    /// # Panics
+    /// On a GPU, where [`try_forward`](Model::try_forward) gives an error: if the input is elsewhere, or the GPU fails.
     fn forward<X, B>(&self, x: &Tensor<X, Self::Elem, B>) -> Tensor<X::Of<Self::Output>, Self::Elem>
     where
         X: InputOf<Self, Wanted<Self>>,
         B: Storage<Self::Elem>,
     {
+        #[cfg(feature = "cuda")]
+        if self.buffer().memory().is_some() {
+            return self.try_forward(x).unwrap_or_else(|error| panic!("{error}"));
+        }
         let mut y = Tensor::zeros_of(x.shape().of::<Self::Output>());
         let batch = x.shape().batch();
         let mut saved = Buffer::zeros(batch * Self::SAVED);
@@ -146,7 +173,33 @@ pub trait Model: Layer + Sized {
         y
     }
 
-    /// [`forward`](Model::forward) in memory that is used again: the output is borrowed from the workspace.
+    /// [`forward`](Model::forward), with an error for what can go wrong on a GPU; on the CPU nothing can.
+    ///
+    /// # Errors
+    /// If the input is not where the network is, or the GPU fails.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let device = Device::best()?;
+    /// let model = sequential![Linear(2, 3)].init(&mut Generator::manual_seed(0)).to(&device)?;
+    /// let y = model.try_forward(&Tensor::<Shape![5, 2]>::ones().to(&device)?)?;
+    /// assert_eq!(y.sizes(), [5, 3]);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    fn try_forward<X, B>(&self, x: &Tensor<X, Self::Elem, B>) -> Result<Tensor<X::Of<Self::Output>, Self::Elem>>
+    where
+        X: InputOf<Self, Wanted<Self>>,
+        B: Storage<Self::Elem>,
+    {
+        #[cfg(feature = "cuda")]
+        if self.buffer().memory().is_some() || x.memory().is_some() {
+            return super::on_gpu::forward(self, &mut Workspace::new(), x);
+        }
+        Ok(self.forward(x))
+    }
+
+    /// [`forward`](Model::forward) in memory that is used again: the output is borrowed from the workspace. On the CPU only.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -224,6 +277,10 @@ pub trait Model: Layer + Sized {
         B: Storage<Self::Elem>,
         L: Loss<X::Of<Self::Output>, T, Self::Elem>,
     {
+        #[cfg(feature = "cuda")]
+        if self.buffer().memory().is_some() || x.memory().is_some() {
+            return super::on_gpu::gradients(self, workspace, x, target, loss);
+        }
         let parts = workspace.parts(x.shape().batch());
         let params = self.parameters();
         let value = on::run::<Self, _>(OnStep { params, x: x.as_slice(), shape: x.shape(), target, loss, parts })?;
@@ -239,13 +296,13 @@ pub trait Model: Layer + Sized {
     /// assert_eq!(model.device(), Device::Cpu);
     /// ```
     fn device(&self) -> Device {
-        Device::Cpu
+        self.buffer().device()
     }
 
     /// The network on this device; as it is, if it is there already.
     ///
     /// # Errors
-    /// If the device's memory does not suffice.
+    /// If the device's memory does not suffice, or it fails.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -255,10 +312,9 @@ pub trait Model: Layer + Sized {
     /// assert_eq!(model.forward(&x).sizes(), [5, 3]);
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    fn to(self, device: &Device) -> Result<Self> {
-        match device {
-            Device::Cpu => Ok(self),
-        }
+    fn to(mut self, device: &Device) -> Result<Self> {
+        let parameters = core::mem::replace(self.buffer_mut(), Buffer::zeros(0));
+        Ok(Self::from_buffer(parameters.to(device)?))
     }
 
     /// The network as a function in expressions of variables; see [`ModelVariable`].

@@ -1,6 +1,6 @@
 //! Layers that leave the numbers as they are: `Flatten` and `Identity`. A network skips them; they only change types.
 
-use super::{Backward, Forward, Layer};
+use super::{Backward, Forward, Layer, Op};
 use crate::dim::StaticDim;
 use crate::element::Float;
 use crate::shape::Features;
@@ -41,6 +41,7 @@ macro_rules! copying {
             type Output = $output;
             type View<'a, E: Float> = ();
             const KIND: &'static str = $kind;
+            const OP: Op = Op::Same;
 
             fn view<E: Float>(_params: &[E]) {}
 

@@ -1,7 +1,7 @@
 //! `Softmax` and `LogSoftmax` over the last dimension.
 
 use super::on::{OnBackward, OnForward};
-use super::{Backward, Forward, Layer};
+use super::{Backward, Forward, Layer, Op};
 use crate::backend::cpu::math;
 use crate::backend::cpu::simd::{Simd, Unknown, dispatch};
 use crate::backend::cpu::small::{LANES, padded, pairwise};
@@ -84,6 +84,7 @@ impl<S: EndsWith> Layer for Softmax<S> {
     type Output = S;
     type View<'a, E: Float> = ();
     const KIND: &'static str = "Softmax";
+    const OP: Op = Op::Softmax { size: S::Last::SIZE };
 
     fn view<E: Float>(_params: &[E]) {}
 
@@ -124,6 +125,7 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
     type Output = S;
     type View<'a, E: Float> = ();
     const KIND: &'static str = "LogSoftmax";
+    const OP: Op = Op::LogSoftmax { size: S::Last::SIZE };
 
     fn view<E: Float>(_params: &[E]) {}
 

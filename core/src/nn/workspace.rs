@@ -1,6 +1,8 @@
 use super::model::Wanted;
 use super::{Gradients, Layer, Model};
 use crate::backend::Buffer;
+#[cfg(feature = "cuda")]
+use crate::backend::cuda::Executor;
 use crate::shape::{InputOf, Shape, StaticShape};
 use crate::tensor::TensorView;
 
@@ -25,6 +27,8 @@ use crate::tensor::TensorView;
 pub struct Workspace<M: Model> {
     memory: Buffer<M::Elem>,
     pub(super) gradients: Gradients<M>,
+    #[cfg(feature = "cuda")]
+    pub(super) executor: Option<Executor>,
 }
 
 /// A workspace cut into its parts for one batch.
@@ -40,7 +44,12 @@ impl<M: Model> Workspace<M> {
     /// An empty workspace; the first step gives it its memory.
     #[must_use]
     pub fn new() -> Self {
-        Workspace { memory: Buffer::zeros(0), gradients: Gradients::zeros() }
+        Workspace {
+            memory: Buffer::zeros(0),
+            gradients: Gradients::zeros(),
+            #[cfg(feature = "cuda")]
+            executor: None,
+        }
     }
 
     /// The output of the last forward pass, which was on a batch of this shape.
@@ -50,6 +59,10 @@ impl<M: Model> Workspace<M> {
     }
 
     pub(super) fn parts(&mut self, batch: usize) -> Parts<'_, M> {
+        #[cfg(feature = "cuda")]
+        if self.gradients.buffer().memory().is_some() {
+            self.gradients = Gradients::zeros();
+        }
         let output = batch * <M::Output as StaticShape>::NUMEL;
         let [saved, scratch] = [<M as Layer>::SAVED, <M as Layer>::SCRATCH].map(|n| n * batch);
         let needed = saved + 2 * output + scratch;

@@ -1,4 +1,8 @@
+#[cfg(feature = "cuda")]
+use super::moments_on;
 use super::{Optimizer, Result, moments, normal, same_length, setting};
+#[cfg(feature = "cuda")]
+use crate::backend::cuda::{Gpu, Rule, Update};
 use crate::backend::{Buffer, cpu};
 use crate::element::Float;
 
@@ -64,14 +68,22 @@ impl<E: Float> Adam<E> {
     }
 }
 
-impl<E: Float> Optimizer<E> for Adam<E> {
-    fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+impl<E: Float> Adam<E> {
+    /// Whether the settings make sense.
+    fn check(&self) -> Result<()> {
         let (b1, b2) = self.betas;
         setting("the learning rate of Adam", self.lr, self.lr >= 0.0, "at least 0")?;
         setting("the first beta of Adam", b1, (0.0..1.0).contains(&b1), "at least 0 and below 1")?;
         setting("the second beta of Adam", b2, (0.0..1.0).contains(&b2), "at least 0 and below 1")?;
         setting("the eps of Adam", self.eps, self.eps >= 0.0, "at least 0")?;
-        setting("the weight decay of Adam", self.weight_decay, self.weight_decay >= 0.0, "at least 0")?;
+        setting("the weight decay of Adam", self.weight_decay, self.weight_decay >= 0.0, "at least 0")
+    }
+}
+
+impl<E: Float> Optimizer<E> for Adam<E> {
+    fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+        self.check()?;
+        let (b1, b2) = self.betas;
         same_length(parameters.len(), gradients.len())?;
         let mean = moments("Adam", &mut self.mean, parameters.len())?;
         let square = moments("Adam", &mut self.square, parameters.len())?;
@@ -86,6 +98,22 @@ impl<E: Float> Optimizer<E> for Adam<E> {
             (p - length * m / (v.sqrt() * root + eps), [m, v])
         });
         Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_gpu(&mut self, gpu: &Gpu, parameters: usize) -> Result<Update<'_>> {
+        self.check()?;
+        let Adam { lr, betas, eps, weight_decay, steps, .. } = *self;
+        let steps = u64::try_from(steps).unwrap_or(0);
+        let mean = moments_on(gpu, "Adam", &mut self.mean, parameters)?;
+        let square = moments_on(gpu, "Adam", &mut self.square, parameters)?;
+        let rule = Rule::Adam { lr, betas, eps, weight_decay, steps };
+        Ok(Update { rule, moments: [Some(mean), Some(square)], real: E::DTYPE, parameters })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn stepped(&mut self, steps: i64) {
+        self.steps = self.steps.saturating_add(i32::try_from(steps).unwrap_or(0)).max(0);
     }
 
     fn learning_rate(&self) -> f64 {

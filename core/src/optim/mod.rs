@@ -20,7 +20,9 @@ mod sgd;
 pub use adam::Adam;
 pub use sgd::SGD;
 
-use crate::backend::Buffer;
+#[cfg(feature = "cuda")]
+use crate::backend::cuda::{Gpu, Memory, Update};
+use crate::backend::{Buffer, Device};
 use crate::element::Float;
 use crate::error::{Error, Result};
 use crate::nn::{Gradients, Model};
@@ -53,7 +55,47 @@ pub trait Optimizer<E: Float> {
     /// # Errors
     /// As [`update`](Optimizer::update).
     fn step<M: Model<Elem = E>>(&mut self, model: &mut M, gradients: &Gradients<M>) -> Result<()> {
+        #[cfg(feature = "cuda")]
+        if model.buffer().memory().is_some() || gradients.buffer().memory().is_some() {
+            return self.step_on_gpu(model, gradients);
+        }
         self.update(model.parameters_mut(), gradients.parameters())
+    }
+
+    /// [`step`](Optimizer::step) on a GPU.
+    #[cfg(feature = "cuda")]
+    #[doc(hidden)]
+    fn step_on_gpu<M: Model<Elem = E>>(&mut self, model: &mut M, gradients: &Gradients<M>) -> Result<()> {
+        match (model.buffer().memory(), gradients.buffer().memory()) {
+            (Some(parameters), Some(block)) if parameters.gpu() == block.gpu() => {
+                let gpu = parameters.gpu();
+                self.on_gpu(gpu, M::PARAMS)?.run(gpu, parameters, block)?;
+                self.stepped(1);
+                Ok(())
+            }
+            _ => Err(Error::Devices {
+                what: "the network",
+                left: model.device().to_string(),
+                other: "its gradients",
+                right: gradients.device().to_string(),
+            }),
+        }
+    }
+
+    /// The rule of the next step with its moments, which are on the GPU then.
+    #[cfg(feature = "cuda")]
+    #[doc(hidden)]
+    fn on_gpu(&mut self, gpu: &Gpu, parameters: usize) -> Result<Update<'_>> {
+        let _ = parameters;
+        let what = format!("the optimizer `{}`", core::any::type_name::<Self>());
+        Err(Error::NoKernel { what, device: gpu.to_string(), hint: "; train with it on the CPU" })
+    }
+
+    /// So many more steps were made on a GPU; below 0, fewer than was said.
+    #[cfg(feature = "cuda")]
+    #[doc(hidden)]
+    fn stepped(&mut self, steps: i64) {
+        let _ = steps;
     }
 
     /// The learning rate. See [the module](self).
@@ -85,11 +127,41 @@ fn moments<'a, E: Float>(
     moments: &'a mut Option<Buffer<E>>,
     parameters: usize,
 ) -> Result<&'a mut [E]> {
-    let moments = moments.get_or_insert_with(|| Buffer::zeros(parameters)).as_mut_slice();
+    let moments = moments.get_or_insert_with(|| Buffer::zeros(parameters));
     if moments.len() != parameters {
         return Err(Error::Optimizer { optimizer, given: parameters, expected: moments.len() });
     }
-    Ok(moments)
+    if moments.device() != Device::Cpu {
+        *moments = moments.copied_to(&Device::Cpu)?;
+    }
+    Ok(moments.as_mut_slice())
+}
+
+/// [`moments`] on a GPU.
+#[cfg(feature = "cuda")]
+fn moments_on<'a, E: Float>(
+    gpu: &Gpu,
+    optimizer: &'static str,
+    moments: &'a mut Option<Buffer<E>>,
+    parameters: usize,
+) -> Result<&'a Memory> {
+    let there = match moments.take() {
+        None => Buffer::on_gpu(Memory::zeros(gpu, parameters * size_of::<E>())?, parameters),
+        Some(kept) if kept.len() != parameters => {
+            let expected = kept.len();
+            *moments = Some(kept);
+            return Err(Error::Optimizer { optimizer, given: parameters, expected });
+        }
+        Some(kept) if kept.gpu() == Some(gpu) => kept,
+        Some(kept) => match kept.copied_to(&Device::Cuda(gpu.clone())) {
+            Ok(copied) => copied,
+            Err(error) => {
+                *moments = Some(kept);
+                return Err(error);
+            }
+        },
+    };
+    Ok(moments.insert(there).memory().expect("on the GPU"))
 }
 
 /// A moment, but zero where it is below the smallest normal number.

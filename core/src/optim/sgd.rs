@@ -1,4 +1,8 @@
+#[cfg(feature = "cuda")]
+use super::moments_on;
 use super::{Optimizer, Result, moments, normal, same_length, setting};
+#[cfg(feature = "cuda")]
+use crate::backend::cuda::{Gpu, Rule, Update};
 use crate::backend::{Buffer, cpu};
 use crate::element::Float;
 
@@ -75,17 +79,25 @@ impl<E: Float> SGD<E> {
     }
 }
 
-impl<E: Float> Optimizer<E> for SGD<E> {
-    fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+impl<E: Float> SGD<E> {
+    /// Whether the settings make sense.
+    fn check(&self) -> Result<()> {
         setting("the learning rate of SGD", self.lr, self.lr >= 0.0, "at least 0")?;
         setting("the momentum of SGD", self.momentum, self.momentum >= 0.0, "at least 0")?;
         setting("the weight decay of SGD", self.weight_decay, self.weight_decay >= 0.0, "at least 0")?;
         setting("the dampening of SGD", self.dampening, true, "a finite number")?;
-        same_length(parameters.len(), gradients.len())?;
         if self.nesterov {
             setting("the momentum of SGD with Nesterov", self.momentum, self.momentum > 0.0, "above 0")?;
             setting("the dampening of SGD with Nesterov", self.dampening, self.dampening == 0.0, "0")?;
         }
+        Ok(())
+    }
+}
+
+impl<E: Float> Optimizer<E> for SGD<E> {
+    fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+        self.check()?;
+        same_length(parameters.len(), gradients.len())?;
         let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(E::of);
         if self.momentum == 0.0 {
             cpu::update(parameters, gradients, [], |p, g, []| (p - lr * (g + decay * p), []));
@@ -100,6 +112,19 @@ impl<E: Float> Optimizer<E> for SGD<E> {
             (p - lr * if nesterov { g + momentum * v } else { v }, [v])
         });
         Ok(())
+    }
+
+    #[cfg(feature = "cuda")]
+    fn on_gpu(&mut self, gpu: &Gpu, parameters: usize) -> Result<Update<'_>> {
+        self.check()?;
+        let SGD { lr, momentum, dampening, weight_decay, nesterov, .. } = *self;
+        let started = self.velocity.is_some();
+        let rule = Rule::Sgd { lr, momentum, dampening, weight_decay, nesterov, started };
+        let moments = match momentum {
+            0.0 => [None, None],
+            _ => [Some(moments_on(gpu, "SGD", &mut self.velocity, parameters)?), None],
+        };
+        Ok(Update { rule, moments, real: E::DTYPE, parameters })
     }
 
     fn learning_rate(&self) -> f64 {

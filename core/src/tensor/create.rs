@@ -258,6 +258,14 @@ impl<S: Shape, E: Float> Tensor<S, E> {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl<S: Shape, E: Element> Tensor<S, E> {
+    pub(crate) fn of_buffer(shape: S, data: Buffer<E>) -> Self {
+        debug_assert_eq!(shape.numel(), data.len());
+        Tensor { shape, data, element: PhantomData }
+    }
+}
+
 impl<'a, S: Shape, E: Element> TensorView<'a, S, E> {
     pub(crate) fn of_slice(shape: S, data: &'a [E]) -> Self {
         debug_assert_eq!(shape.numel(), data.len());

@@ -58,6 +58,8 @@ pub(crate) use reduce::{argmax, sum};
 pub use reshape::SameNumel;
 pub use rows::{Rows, RowsIter};
 
+#[cfg(feature = "cuda")]
+use crate::backend::cuda::Memory;
 use crate::backend::{Buffer, Device};
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -131,6 +133,12 @@ pub trait Storage<E> {
     /// Memory of its own with the elements: itself, or a copy of what is borrowed.
     #[doc(hidden)]
     fn into_buffer(self) -> Buffer<E>;
+
+    /// The memory, if it is its own.
+    #[doc(hidden)]
+    fn as_buffer(&self) -> Option<&Buffer<E>> {
+        None
+    }
 }
 
 /// A tensor's own memory, or a slice borrowed to be changed. See [`Storage`].
@@ -146,6 +154,10 @@ impl<E: Element> Storage<E> for Buffer<E> {
 
     fn into_buffer(self) -> Buffer<E> {
         self
+    }
+
+    fn as_buffer(&self) -> Option<&Buffer<E>> {
+        Some(self)
     }
 }
 
@@ -197,7 +209,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// The number of elements. See [`Storage`].
     #[must_use]
     pub fn numel(&self) -> usize {
-        self.data.as_slice().len()
+        self.shape.numel()
     }
 
     /// The elements, row-major. See [`Storage`].
@@ -251,27 +263,31 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// ```
     #[must_use]
     pub fn device(&self) -> Device {
-        Device::Cpu
+        self.data.as_buffer().map_or(Device::Cpu, Buffer::device)
     }
 
     /// The tensor on this device: as it is if it is its own and there already, or else a copy.
     ///
     /// # Errors
-    /// If the device's memory does not suffice.
+    /// If the device's memory does not suffice, or it fails.
     ///
     /// ```
     /// use plywood::prelude::*;
     ///
     /// let device = Device::best()?;
     /// let x: Tensor<Shape![2]> = tensor![1.0, 2.0].to(&device)?;
-    /// let copy = x.view().to(&Device::Cpu)?; // `x` is still there
+    /// let copy = x.clone().to(&Device::Cpu)?; // `x` is still there
     /// assert_eq!(copy.to_vec(), [1.0, 2.0]);
     /// # Ok::<(), plywood::Error>(())
     /// ```
     pub fn to(self, device: &Device) -> Result<Tensor<S, E>> {
-        match device {
-            Device::Cpu => Ok(Tensor { shape: self.shape, data: self.data.into_buffer(), element: PhantomData }),
-        }
+        Ok(Tensor { shape: self.shape, data: self.data.into_buffer().to(device)?, element: PhantomData })
+    }
+
+    /// The elements' memory on a GPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn memory(&self) -> Option<&Memory> {
+        self.data.as_buffer().and_then(Buffer::memory)
     }
 
     /// The same elements under another shape type, as from a batch known at run time to one known at compile time.

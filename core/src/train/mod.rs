@@ -15,6 +15,8 @@
 mod fit;
 mod history;
 mod metrics;
+#[cfg(feature = "cuda")]
+mod on_gpu;
 mod progress;
 mod trainer;
 

@@ -17,9 +17,9 @@ const EVALUATED_AT_ONCE: usize = 1024;
 
 type Input<M> = <M as Layer>::Input;
 /// A batch of any size of the network's inputs, of its outputs, and of targets of shape `Y`.
-type Inputs<M> = <Input<M> as Features>::Batched<Dyn>;
-type Outputs<M> = <Inputs<M> as InputOf<M, Inputs<M>>>::Of<<M as Layer>::Output>;
-type Targets<Y, T> = Tensor<<Y as Features>::Batched<Dyn>, T>;
+pub(super) type Inputs<M> = <Input<M> as Features>::Batched<Dyn>;
+pub(super) type Outputs<M> = <Inputs<M> as InputOf<M, Inputs<M>>>::Of<<M as Layer>::Output>;
+pub(super) type Targets<Y, T> = Tensor<<Y as Features>::Batched<Dyn>, T>;
 
 /// A network with its loss and its optimizer, and the loop that trains it.
 ///
@@ -44,11 +44,11 @@ type Targets<Y, T> = Tensor<<Y as Features>::Batched<Dyn>, T>;
 /// ```
 #[derive(Debug)]
 pub struct Trainer<M: Model, L, O> {
-    model: M,
-    loss: L,
-    optimizer: O,
-    workspace: Workspace<M>,
-    epochs: u64,
+    pub(super) model: M,
+    pub(super) loss: L,
+    pub(super) optimizer: O,
+    pub(super) workspace: Workspace<M>,
+    pub(super) epochs: u64,
 }
 
 impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
@@ -130,6 +130,10 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         B: Storage<M::Elem>,
         L: Loss<X::Of<M::Output>, T, M::Elem>,
     {
+        #[cfg(feature = "cuda")]
+        if self.is_on_gpu() {
+            return self.step_on_gpu(x, target);
+        }
         let (loss, gradients) = self.model.gradients_with(&mut self.workspace, x, target, &self.loss)?;
         if !number(loss).is_finite() {
             return Err(Error::Diverged { loss: number(loss), epoch: self.epochs + 1 });
@@ -187,6 +191,10 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         not_empty("the data set of an evaluation", data)?;
         // In parts, so that the memory of a large set is not the memory of all its activations.
         let order: Vec<usize> = (0..data.len()).collect();
+        #[cfg(feature = "cuda")]
+        if self.is_on_gpu() {
+            return self.evaluate_on_gpu(data, order.chunks(EVALUATED_AT_ONCE));
+        }
         let (mut x, mut target) = data.gather(&[])?;
         let (mut sum, mut correct) = (0.0, None);
         for rows in order.chunks(EVALUATED_AT_ONCE) {
@@ -259,7 +267,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         &mut self,
         train: &TensorDataset<Input<M>, Y, M::Elem, T>,
         loader: &DataLoader<'_, Input<M>, Y, M::Elem, T>,
-        (x, target): &mut Batch<Input<M>, Y, M::Elem, T>,
+        batch: &mut Batch<Input<M>, Y, M::Elem, T>,
         order: &mut Vec<usize>,
     ) -> Result<Evaluation>
     where
@@ -269,6 +277,11 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
     {
         loader.order_into(self.epochs, order);
+        #[cfg(feature = "cuda")]
+        if self.is_on_gpu() {
+            return self.epoch_on_gpu(train, loader, batch, order);
+        }
+        let (x, target) = batch;
         let (mut sum, mut weight, mut correct) = (0.0, 0.0, None);
         for rows in loader.chunks(order) {
             train.gather_into(rows, x, target)?;

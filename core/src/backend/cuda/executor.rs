@@ -1,0 +1,510 @@
+//! A network's steps on a GPU: data goes up, the step runs as one graph, and what came of it is read when it is asked for.
+
+use super::gpu::{Event, Gpu, Recording};
+use super::kernels::{self, Kernel, Program};
+use super::memory::{Memory, Pinned};
+use super::network::{Network, Space, launch};
+use super::optimizer::{Rule, Update};
+use crate::element::DType;
+use crate::error::{Error, Result};
+use crate::loss::{DeviceLoss, LossKind, Target};
+use crate::nn::LayerInfo;
+use core::ffi::c_void;
+use core::fmt::{self, Debug};
+use cudarc::driver::sys::{CUdeviceptr, CUstream};
+
+/// What the kernels keep of the losses: eight words, as `Stats` in their text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stats {
+    /// Of the last step.
+    pub(crate) loss: f64,
+    /// Of all steps, each as often as it has samples, and how many these were.
+    pub(crate) sum: f64,
+    pub(crate) samples: f64,
+    /// Right predictions, out of how many.
+    pub(crate) correct: u64,
+    pub(crate) of: u64,
+    /// Whether a loss was no finite number: then nothing was changed since.
+    pub(crate) diverged: u64,
+    pub(crate) steps: u64,
+    /// The position of a target, or prediction, that is none.
+    pub(crate) bad: Option<u64>,
+}
+
+/// The numbers of a batch: here, or on the GPU already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input<'a> {
+    Here(&'a [u8]),
+    There(&'a Memory),
+}
+
+/// Runs one network on a GPU, with memory for the sizes of batches that it has seen.
+pub(crate) struct Executor {
+    network: Network,
+    losses: Losses,
+    stats: Memory,
+    /// The optimizer's settings, as the kernels read them, and what was written there last.
+    settings: Memory,
+    written: Option<Rule>,
+    /// The steps since the statistics were taken.
+    queued: i64,
+    batches: Vec<Batch>,
+    used: u64,
+}
+
+/// The kernels of losses.
+struct Losses {
+    mse: Kernel,
+    bce: Kernel,
+    bce_logits: Kernel,
+    cross_entropy: Kernel,
+    cross_entropy_soft: Kernel,
+    finish: Kernel,
+}
+
+/// How many sizes of batches keep their memory: the usual one, the last one of an epoch, those of an evaluation.
+const KEPT: usize = 4;
+/// Blocks of a loss, each with a part sum.
+const PARTS: u32 = 256;
+
+/// Memory and recordings for batches of one size.
+struct Batch {
+    space: Space,
+    training: bool,
+    slots: [Slot; 2],
+    /// The slot for the next batch, while the GPU may still read the other one.
+    next: usize,
+    /// Part sums of a loss, and counts of right predictions.
+    partial: Memory,
+    hits: Memory,
+    /// Whether a whole step was made, which chose how each product is computed: that cannot be tried while recording.
+    learned: bool,
+    /// When it was used last.
+    used: u64,
+}
+
+/// Where a batch's numbers go up.
+#[derive(Default)]
+struct Slot {
+    x: Option<Lane>,
+    target: Option<Lane>,
+    /// Behind the last step that read the slot.
+    read: Option<Event>,
+    recorded: Option<(Recorded, Recording)>,
+}
+
+/// What a recording does; another step needs another one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Recorded {
+    loss: LossKind,
+    divisor: f64,
+    weight: f64,
+    parameters: CUdeviceptr,
+    gradients: CUdeviceptr,
+    moments: [CUdeviceptr; 2],
+    rule: &'static str,
+    precision: crate::Precision,
+}
+
+/// Page-locked memory and its place on the GPU.
+struct Lane {
+    pinned: Pinned,
+    memory: Memory,
+    ready: Event,
+}
+
+impl Lane {
+    fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
+        let lane =
+            Lane { pinned: Pinned::new(gpu, bytes)?, memory: Memory::new(gpu, bytes)?, ready: Event::new(gpu, false)? };
+        // Whoever had the memory before may still be read from on the GPU's stream.
+        gpu.after(gpu.0.upload, gpu.0.stream, &lane.ready)?;
+        Ok(lane)
+    }
+
+    /// The numbers on their way to the GPU, behind `read`; what follows on the GPU's stream waits for them.
+    fn send(&mut self, gpu: &Gpu, bytes: usize, read: Option<&Event>, write: impl FnOnce(&mut [u8])) -> Result<()> {
+        write(&mut self.pinned.bytes()?[..bytes]);
+        if let Some(read) = read {
+            read.wait(gpu.0.upload)?;
+        }
+        self.pinned.upload(bytes, &self.memory, gpu.0.upload)?;
+        gpu.after(gpu.0.stream, gpu.0.upload, &self.ready)
+    }
+}
+
+/// A lane with room for this many bytes.
+fn lane<'a>(lane: &'a mut Option<Lane>, gpu: &Gpu, bytes: usize) -> Result<&'a mut Lane> {
+    if lane.as_ref().is_none_or(|lane| lane.memory.len() < bytes || lane.pinned.len() < bytes) {
+        *lane = Some(Lane::new(gpu, bytes)?);
+    }
+    Ok(lane.as_mut().expect("just made"))
+}
+
+impl Executor {
+    /// For the network of these layers.
+    pub(crate) fn new(gpu: &Gpu, layers: &[LayerInfo], real: DType) -> Result<Self> {
+        let losses = Program::new(kernels::LOSS, real);
+        let kernel = |name| gpu.kernel(&losses, name);
+        Ok(Executor {
+            network: Network::new(gpu, layers, real)?,
+            losses: Losses {
+                mse: kernel("mse")?,
+                bce: kernel("bce")?,
+                bce_logits: kernel("bce_logits")?,
+                cross_entropy: kernel("cross_entropy")?,
+                cross_entropy_soft: kernel("cross_entropy_soft")?,
+                finish: kernel("loss_finish")?,
+            },
+            stats: Memory::zeros(gpu, 64)?,
+            settings: Memory::zeros(gpu, 256)?,
+            written: None,
+            queued: 0,
+            batches: Vec::new(),
+            used: 0,
+        })
+    }
+
+    pub(crate) fn gpu(&self) -> &Gpu {
+        self.network.gpu()
+    }
+
+    /// The memory for batches of this size.
+    fn batch(&mut self, batch: usize, training: bool) -> Result<usize> {
+        self.used += 1;
+        let used = self.used;
+        let precision = crate::float32_matmul_precision();
+        let fits = |kept: &Batch| {
+            kept.space.batch == batch && kept.space.precision == precision && (kept.training || !training)
+        };
+        let kept = self.batches.iter().position(fits);
+        if let Some(i) = kept {
+            self.batches[i].used = used;
+            return Ok(i);
+        }
+        self.batches.retain(|kept| kept.space.batch != batch);
+        if self.batches.len() == KEPT {
+            let oldest = (0..KEPT).min_by_key(|i| self.batches[*i].used).expect("some are kept");
+            self.batches.swap_remove(oldest);
+        }
+        let gpu = self.network.gpu();
+        let made = Batch {
+            space: self.network.space(batch, training)?,
+            training,
+            slots: Default::default(),
+            next: 0,
+            partial: Memory::new(gpu, PARTS as usize * 8)?,
+            hits: Memory::new(gpu, PARTS as usize * 8)?,
+            learned: false,
+            used,
+        };
+        self.batches.push(made);
+        Ok(self.batches.len() - 1)
+    }
+
+    /// Brings a batch to the GPU: where its input and its target are, and the slot that they are in.
+    fn send(
+        &mut self,
+        i: usize,
+        x: Input<'_>,
+        target: Option<&Target<'_>>,
+    ) -> Result<(CUdeviceptr, CUdeviceptr, usize)> {
+        let gpu = self.network.gpu().clone();
+        gpu.enter()?;
+        let bytes = self.network.bytes_of(self.batches[i].space.batch * self.network.input);
+        let batch = &mut self.batches[i];
+        let slot = batch.next;
+        batch.next = 1 - slot;
+        let Slot { x: x_lane, target: target_lane, read, .. } = &mut batch.slots[slot];
+        let x = {
+            let lane = lane(x_lane, &gpu, bytes)?;
+            match x {
+                Input::Here(from) => lane.send(&gpu, bytes, read.as_ref(), |to| to.copy_from_slice(&from[..bytes]))?,
+                Input::There(memory) => lane.memory.write_from(0, memory.pointer(), bytes, gpu.0.stream)?,
+            }
+            lane.memory.pointer()
+        };
+        let target = match target {
+            None => 0,
+            Some(target) => {
+                let bytes = target.bytes();
+                let lane = lane(target_lane, &gpu, bytes)?;
+                match target {
+                    Target::Reals(from) => lane.send(&gpu, bytes, read.as_ref(), |to| to.copy_from_slice(from))?,
+                    Target::Labels { of, .. } => lane.send(&gpu, bytes, read.as_ref(), |to| {
+                        to.chunks_exact_mut(4).enumerate().for_each(|(i, to)| to.copy_from_slice(&of(i).to_ne_bytes()));
+                    })?,
+                    Target::There(memory) => lane.memory.write_from(0, memory.pointer(), bytes, gpu.0.stream)?,
+                }
+                lane.memory.pointer()
+            }
+        };
+        Ok((x, target, slot))
+    }
+
+    /// The slot may be written again when what is on the stream now is done.
+    fn read(&mut self, i: usize, slot: usize) -> Result<()> {
+        let gpu = self.network.gpu().clone();
+        let read = &mut self.batches[i].slots[slot].read;
+        if read.is_none() {
+            *read = Some(Event::new(&gpu, false)?);
+        }
+        read.as_ref().expect("just made").record(gpu.0.stream)
+    }
+
+    /// The output for a batch, into memory of its own.
+    pub(crate) fn forward(&mut self, parameters: &Memory, x: Input<'_>, batch: usize) -> Result<Memory> {
+        let gpu = self.network.gpu().clone();
+        let bytes = self.network.bytes_of(batch * self.network.output);
+        let y = Memory::new(&gpu, bytes)?;
+        if batch == 0 {
+            return Ok(y);
+        }
+        let i = self.batch(batch, false)?;
+        let (x, _, slot) = self.send(i, x, None)?;
+        let space = &self.batches[i].space;
+        self.network.forward(space, parameters.pointer(), x, gpu.0.stream)?;
+        y.write_from(0, space.output(), bytes, gpu.0.stream)?;
+        self.read(i, slot)?;
+        Ok(y)
+    }
+
+    /// The loss on a batch is added to the statistics; nothing is learned.
+    pub(crate) fn evaluate(
+        &mut self,
+        parameters: &Memory,
+        x: Input<'_>,
+        loss: &DeviceLoss<'_>,
+        weight: f64,
+    ) -> Result<()> {
+        let i = self.batch(loss.batch, false)?;
+        let (x, target, slot) = self.send(i, x, Some(&loss.target))?;
+        let (batch, stream) = (&self.batches[i], self.gpu().0.stream);
+        self.network.forward(&batch.space, parameters.pointer(), x, stream)?;
+        self.loss(batch, loss, target, 0, weight, stream)?;
+        self.read(i, slot)
+    }
+
+    /// The loss on a batch goes into the statistics, its gradient into `gradients`.
+    pub(crate) fn gradients(
+        &mut self,
+        parameters: &Memory,
+        gradients: &Memory,
+        x: Input<'_>,
+        loss: &DeviceLoss<'_>,
+    ) -> Result<()> {
+        if loss.batch == 0 {
+            gradients.clear(self.gpu().0.stream)?;
+        }
+        let i = self.batch(loss.batch, true)?;
+        let (x, target, slot) = self.send(i, x, Some(&loss.target))?;
+        self.learn(i, (parameters.pointer(), gradients.pointer()), (x, target), loss, 1.0, None, self.gpu().0.stream)?;
+        self.read(i, slot)
+    }
+
+    /// A whole training step. The first of a size of batches runs call by call, the next is recorded for each of the two
+    /// slots, and from then on the recordings run.
+    pub(crate) fn step(
+        &mut self,
+        parameters: &Memory,
+        gradients: &Memory,
+        x: Input<'_>,
+        loss: &DeviceLoss<'_>,
+        weight: f64,
+        update: &Update<'_>,
+    ) -> Result<()> {
+        let gpu = self.gpu().clone();
+        if self.written.as_ref() != Some(&update.rule) {
+            self.settings.write(&update.rule.settings())?;
+            self.written = Some(update.rule);
+        }
+        let i = self.batch(loss.batch, true)?;
+        let (x, target, slot) = self.send(i, x, Some(&loss.target))?;
+        let (parameters, gradients) = (parameters.pointer(), gradients.pointer());
+        let recorded = Recorded {
+            loss: loss.kind,
+            divisor: loss.divisor,
+            weight,
+            parameters,
+            gradients,
+            moments: update.moments(),
+            rule: update.rule.name(),
+            precision: crate::float32_matmul_precision(),
+        };
+        let all = |this: &Self, stream| {
+            this.learn(i, (parameters, gradients), (x, target), loss, weight, Some(update), stream)
+        };
+        let fits = |slot: &Slot| slot.recorded.as_ref().is_some_and(|(of, _)| *of == recorded);
+        if !self.batches[i].learned {
+            all(self, gpu.0.stream)?;
+            self.batches[i].learned = loss.batch > 0;
+        } else {
+            if !fits(&self.batches[i].slots[slot]) {
+                let recording = gpu.record(|stream| all(self, stream))?;
+                self.batches[i].slots[slot].recorded = Some((recorded, recording));
+            }
+            self.batches[i].slots[slot].recorded.as_ref().expect("just recorded").1.launch()?;
+        }
+        self.written = Some(update.rule.after(1));
+        self.queued += 1;
+        self.read(i, slot)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn learn(
+        &self,
+        i: usize,
+        (parameters, gradients): (CUdeviceptr, CUdeviceptr),
+        (x, target): (CUdeviceptr, CUdeviceptr),
+        loss: &DeviceLoss<'_>,
+        weight: f64,
+        update: Option<&Update<'_>>,
+        stream: CUstream,
+    ) -> Result<()> {
+        let batch = &self.batches[i];
+        if loss.batch > 0 {
+            self.network.forward(&batch.space, parameters, x, stream)?;
+        }
+        self.loss(batch, loss, target, batch.space.output_gradient(), weight, stream)?;
+        if loss.batch > 0 {
+            self.network.backward(&batch.space, parameters, x, gradients, stream)?;
+        }
+        if let Some(update) = update {
+            update.launch(self.gpu(), stream, parameters, gradients, self.settings.pointer(), self.stats.pointer())?;
+        }
+        Ok(())
+    }
+
+    fn loss(
+        &self,
+        batch: &Batch,
+        loss: &DeviceLoss<'_>,
+        target: CUdeviceptr,
+        dy: CUdeviceptr,
+        weight: f64,
+        stream: CUstream,
+    ) -> Result<()> {
+        let (gpu, y) = (self.gpu(), batch.space.output());
+        gpu.enter()?;
+        let n = loss.batch * self.network.output;
+        let (rows, classes) = (n / loss.classes.max(1), loss.classes as u32);
+        let (partial, hits, stats) = (batch.partial.pointer(), batch.hits.pointer(), self.stats.pointer());
+        let terms: CUdeviceptr = 0;
+        let parts = n.div_ceil(1024).clamp(1, PARTS as usize) as u32;
+        let grid = [parts, 1, 1];
+        let scale = Real::new(self.network.real(), 1.0 / loss.divisor);
+        let pointwise =
+            |kernel: Kernel| launch!(gpu, stream, kernel, grid, y, target, dy, n, scale, partial, hits, stats, terms);
+        let by_rows = |kernel: Kernel| {
+            launch!(gpu, stream, kernel, grid, y, target, dy, rows, classes, scale, partial, hits, stats, terms)
+        };
+        match loss.kind {
+            LossKind::Mse => pointwise(self.losses.mse)?,
+            LossKind::Bce => pointwise(self.losses.bce)?,
+            LossKind::BceWithLogits => pointwise(self.losses.bce_logits)?,
+            LossKind::CrossEntropy => by_rows(self.losses.cross_entropy)?,
+            LossKind::CrossEntropyOfProbabilities => by_rows(self.losses.cross_entropy_soft)?,
+        }
+        let (divisor, of) = (loss.divisor, loss.predictions as f64);
+        launch!(gpu, stream, self.losses.finish, [1, 1, 1], partial, parts, divisor, weight, stats, hits, of)
+    }
+
+    /// What came of the steps since the last time, once they are done, and how many of them changed nothing, because one
+    /// before went wrong. Then it begins anew.
+    pub(crate) fn take_stats(&mut self) -> Result<(Stats, i64)> {
+        let stats = self.stats()?;
+        self.stats.clear(self.gpu().0.stream)?;
+        let queued = core::mem::take(&mut self.queued);
+        if stats.diverged == 0 && stats.bad.is_none() {
+            return Ok((stats, 0));
+        }
+        // The counters of the settings stand still since then.
+        self.written = None;
+        Ok((stats, queued - i64::try_from(stats.steps).unwrap_or(queued)))
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let mut words = [0u64; 8];
+        self.stats.read(bytemuck::cast_slice_mut(&mut words))?;
+        let [loss, sum, samples] = [0, 1, 2].map(|i| f64::from_bits(words[i]));
+        let [.., correct, of, diverged, steps, bad] = words;
+        Ok(Stats { loss, sum, samples, correct, of, diverged, steps, bad: bad.checked_sub(1) })
+    }
+
+    /// Whether the last step's predictions were such that the loss could be computed, where that is not known before.
+    ///
+    /// # Errors
+    /// If one was not; the steps after it would change nothing.
+    pub(crate) fn check(&self, loss: &DeviceLoss<'_>) -> Result<()> {
+        if loss.kind == LossKind::Bce
+            && let Some(position) = self.stats()?.bad
+        {
+            return Err(self.refusal(loss, position)?);
+        }
+        Ok(())
+    }
+
+    /// The error for the target or prediction of the last step that is none.
+    pub(crate) fn refusal(&self, loss: &DeviceLoss<'_>, position: u64) -> Result<Error> {
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
+        let n = loss.batch * self.network.output;
+        let place = |target: &Target<'_>, at: usize, size: usize| match target {
+            Target::There(memory) => Some(memory.pointer() + (at * size) as u64),
+            _ => None,
+        };
+        if loss.kind == LossKind::CrossEntropy {
+            let label = place(&loss.target, position, 4).map(|at| self.bytes(at, 4)).transpose()?;
+            let label = label.map_or_else(
+                || "none".to_owned(),
+                |bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).to_string(),
+            );
+            return Ok(Error::Label { sample: position, label, classes: loss.classes });
+        }
+        let size = self.network.bytes_of(1);
+        let of_batch = |batch: &&Batch| batch.space.batch == loss.batch;
+        let output =
+            self.batches.iter().filter(of_batch).max_by_key(|batch| batch.used).map(|batch| batch.space.output());
+        let at = if position < n {
+            output.map(|output| output + (position * size) as u64)
+        } else {
+            place(&loss.target, position - n, size)
+        };
+        let value = match at.map(|at| self.bytes(at, size)).transpose()? {
+            Some(bytes) if size == 8 => f64::from_ne_bytes(bytes),
+            Some(bytes) => f64::from(f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])),
+            None => f64::NAN,
+        };
+        Ok(crate::loss::no_probability(position < n, if position < n { position } else { position - n }, value))
+    }
+
+    /// Up to eight bytes of the GPU's memory.
+    fn bytes(&self, at: CUdeviceptr, size: usize) -> Result<[u8; 8]> {
+        let copy = Memory::new(self.gpu(), size)?;
+        copy.write_from(0, at, size, self.gpu().0.stream)?;
+        let mut bytes = [0; 8];
+        copy.read(&mut bytes[..size])?;
+        Ok(bytes)
+    }
+}
+
+impl Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Executor on {}", self.gpu())
+    }
+}
+
+/// A number as a kernel's argument of type `REAL`: the first bytes are those of the type.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Real([u8; 8]);
+
+impl Real {
+    pub(super) fn new(real: DType, value: f64) -> Self {
+        let mut bytes = [0; 8];
+        match real {
+            DType::F64 => bytes = value.to_ne_bytes(),
+            _ => bytes[..4].copy_from_slice(&(value as f32).to_ne_bytes()),
+        }
+        Real(bytes)
+    }
+}

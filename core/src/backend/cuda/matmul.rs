@@ -1,0 +1,361 @@
+//! Products of matrices by cuBLASLt, each planned once.
+
+use super::gpu::{Event, Gpu, lock};
+use super::memory::Memory;
+use crate::element::DType;
+use crate::error::Result;
+use core::ffi::c_void;
+use core::ptr;
+use cudarc::cublaslt::sys::{
+    self, cublasComputeType_t, cublasLtEpilogue_t, cublasLtHandle_t, cublasLtMatmulAlgo_t, cublasLtMatmulDesc_t,
+    cublasLtMatmulDescAttributes_t, cublasLtMatmulHeuristicResult_t, cublasLtMatmulPreferenceAttributes_t,
+    cublasLtMatrixLayout_t, cublasStatus_t, cudaDataType_t,
+};
+use cudarc::driver::sys::{CUdeviceptr, CUstream};
+use std::collections::HashMap;
+
+/// Memory that cuBLASLt may work with.
+const WORKSPACE: usize = 32 << 20;
+/// How many of the algorithms that cuBLASLt proposes are tried.
+const TRIED: usize = 8;
+/// Runs of each, after one that is not counted.
+const RUNS: usize = 3;
+
+/// The elements of the operands, and how they are multiplied. Sums, and the result, are `F32`, or `F64` for `F64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    F32,
+    /// Operands of f32 are rounded to ten bits of mantissa.
+    Tf32,
+    /// Operands are bf16.
+    Bf16,
+    F64,
+}
+
+impl Kind {
+    fn operand(self) -> cudaDataType_t {
+        match self {
+            Kind::F32 | Kind::Tf32 => cudaDataType_t::CUDA_R_32F,
+            Kind::Bf16 => cudaDataType_t::CUDA_R_16BF,
+            Kind::F64 => cudaDataType_t::CUDA_R_64F,
+        }
+    }
+
+    fn result(self) -> cudaDataType_t {
+        if self == Kind::F64 { cudaDataType_t::CUDA_R_64F } else { cudaDataType_t::CUDA_R_32F }
+    }
+
+    fn compute(self) -> cublasComputeType_t {
+        match self {
+            Kind::F32 | Kind::Bf16 => cublasComputeType_t::CUBLAS_COMPUTE_32F,
+            Kind::Tf32 => cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+            Kind::F64 => cublasComputeType_t::CUBLAS_COMPUTE_64F,
+        }
+    }
+
+    pub(super) fn real(self) -> DType {
+        if self == Kind::F64 { DType::F64 } else { DType::F32 }
+    }
+}
+
+/// What is done to the result on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Epilogue {
+    #[default]
+    Nothing,
+    /// Plus a bias for each column.
+    Bias,
+    /// Plus a bias for each column, then max(0, x).
+    BiasRelu,
+}
+
+/// C = op(A) · op(B), all row-major: C is [m, n], the sums have `k` terms; an operand that is `turned` lies as its transpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Product {
+    pub(super) kind: Kind,
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) k: usize,
+    pub(super) turned: (bool, bool),
+    pub(super) epilogue: Epilogue,
+}
+
+/// A product that cuBLASLt is ready to compute.
+struct Planned {
+    description: cublasLtMatmulDesc_t,
+    a: cublasLtMatrixLayout_t,
+    b: cublasLtMatrixLayout_t,
+    c: cublasLtMatrixLayout_t,
+    algorithm: cublasLtMatmulAlgo_t,
+    workspace: usize,
+}
+
+/// The products of a GPU.
+pub(super) struct Products {
+    handle: cublasLtHandle_t,
+    planned: HashMap<Product, Planned>,
+    /// Whether a product's epilogue is faster than a kernel after it.
+    faster: HashMap<Product, bool>,
+    workspace: Option<Memory>,
+}
+
+impl Products {
+    /// The context is current.
+    pub(super) fn new() -> Result<Self, String> {
+        let mut handle = ptr::null_mut();
+        // SAFETY: the library is there; it writes a handle, which is kept as long as the program runs.
+        match unsafe { sys::cublasLtCreate(&mut handle) } {
+            cublasStatus_t::CUBLAS_STATUS_SUCCESS => {
+                Ok(Products { handle, planned: HashMap::new(), faster: HashMap::new(), workspace: None })
+            }
+            status => Err(format!("starting cuBLASLt failed: {status:?}")),
+        }
+    }
+}
+
+/// Where a product's matrices are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    pub(super) a: CUdeviceptr,
+    pub(super) b: CUdeviceptr,
+    pub(super) c: CUdeviceptr,
+    /// 0 where the epilogue has none.
+    pub(super) bias: CUdeviceptr,
+}
+
+impl Gpu {
+    /// Computes a product. The first of its kind chooses the fastest algorithm by trying, unless the stream records.
+    ///
+    /// # Safety
+    /// The places are memory of this GPU, of the product's sizes; the result overlaps no operand.
+    pub(super) unsafe fn multiply(&self, product: &Product, places: Places, stream: CUstream) -> Result<()> {
+        let Product { m, n, k, .. } = *product;
+        if m == 0 || n == 0 {
+            return Ok(());
+        }
+        assert!(k > 0, "a sum without terms");
+        self.enter()?;
+        let products = &mut *lock(&self.0.products);
+        if products.workspace.is_none() {
+            products.workspace = Some(Memory::new(self, WORKSPACE)?);
+        }
+        let workspace = products.workspace.as_ref().expect("just taken").pointer();
+        if !products.planned.contains_key(product) {
+            // SAFETY: as the caller's; the result may be overwritten, as it will be.
+            let planned = unsafe { self.plan(products.handle, product, places, workspace)? };
+            products.planned.insert(*product, planned);
+        }
+        // SAFETY: as the caller's.
+        unsafe { self.run(products.handle, product, &products.planned[product], places, workspace, stream) }
+    }
+
+    unsafe fn run(
+        &self,
+        handle: cublasLtHandle_t,
+        product: &Product,
+        planned: &Planned,
+        places: Places,
+        workspace: CUdeviceptr,
+        stream: CUstream,
+    ) -> Result<()> {
+        let doing = || doing(product);
+        if product.epilogue != Epilogue::Nothing {
+            let attribute = cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_BIAS_POINTER;
+            self.good(set(planned.description, attribute, &places.bias), doing)?;
+        }
+        let (single, double) = ([1.0f32, 0.0], [1.0f64, 0.0]);
+        let [alpha, beta]: [*const c_void; 2] = match product.kind {
+            Kind::F64 => [0, 1].map(|i| (&raw const double[i]).cast()),
+            _ => [0, 1].map(|i| (&raw const single[i]).cast()),
+        };
+        let (a, b, c) = (places.a as *const c_void, places.b as *const c_void, places.c as *mut c_void);
+        // SAFETY: the layouts are those of the product, of which the caller gives the memory. cuBLASLt counts by columns, in
+        // which a row-major matrix is its own transpose: Cᵀ = op(B)ᵀ · op(A)ᵀ, so B comes first.
+        let status = unsafe {
+            sys::cublasLtMatmul(
+                handle,
+                planned.description,
+                alpha,
+                b,
+                planned.b,
+                a,
+                planned.a,
+                beta,
+                c,
+                planned.c,
+                c,
+                planned.c,
+                &planned.algorithm,
+                workspace as *mut c_void,
+                planned.workspace,
+                stream.cast(),
+            )
+        };
+        self.good(status, doing)
+    }
+
+    fn good(&self, status: cublasStatus_t, doing: impl FnOnce() -> String) -> Result<()> {
+        match status {
+            cublasStatus_t::CUBLAS_STATUS_SUCCESS => Ok(()),
+            status => Err(self.failure(doing(), format!("{status:?}"))),
+        }
+    }
+
+    unsafe fn plan(
+        &self,
+        handle: cublasLtHandle_t,
+        product: &Product,
+        places: Places,
+        workspace: CUdeviceptr,
+    ) -> Result<Planned> {
+        let doing = || format!("planning {}", doing(product));
+        let Product { kind, m, n, k, turned, epilogue } = *product;
+        let scale = kind.result();
+        let mut description = ptr::null_mut();
+        // SAFETY: cuBLASLt writes a handle.
+        self.good(unsafe { sys::cublasLtMatmulDescCreate(&mut description, kind.compute(), scale) }, doing)?;
+        // `CUBLAS_OP_T` and `CUBLAS_OP_N`.
+        let operation = i32::from;
+        let epilogue = match epilogue {
+            Epilogue::Nothing => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_DEFAULT,
+            Epilogue::Bias => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS,
+            Epilogue::BiasRelu => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_RELU_BIAS,
+        };
+        {
+            use cublasLtMatmulDescAttributes_t as Attribute;
+            self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &operation(turned.1)), doing)?;
+            self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_TRANSB, &operation(turned.0)), doing)?;
+            self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue), doing)?;
+            if places.bias != 0 {
+                self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, &places.bias), doing)?;
+            }
+        }
+        // A row-major matrix of these rows and columns, or its transpose.
+        let layout = |of, rows: usize, columns: usize, turned: bool| {
+            let (rows, columns) = if turned { (columns, rows) } else { (rows, columns) };
+            let mut layout = ptr::null_mut();
+            // SAFETY: as above.
+            let status = unsafe {
+                sys::cublasLtMatrixLayoutCreate(&mut layout, of, columns as u64, rows as u64, columns.max(1) as i64)
+            };
+            self.good(status, doing)?;
+            Ok::<_, crate::Error>(layout)
+        };
+        let (a, b) = (layout(kind.operand(), m, k, turned.0)?, layout(kind.operand(), k, n, turned.1)?);
+        let c = layout(kind.result(), m, n, false)?;
+        let mut preference = ptr::null_mut();
+        let mut proposed: Vec<cublasLtMatmulHeuristicResult_t> = Vec::with_capacity(TRIED);
+        let mut count = 0;
+        // SAFETY: handles of this call; room for `TRIED` results, of which cuBLASLt says how many it wrote.
+        unsafe {
+            self.good(sys::cublasLtMatmulPreferenceCreate(&mut preference), doing)?;
+            let attribute = cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
+            let bytes: *const usize = &WORKSPACE;
+            self.good(
+                sys::cublasLtMatmulPreferenceSetAttribute(preference, attribute, bytes.cast(), size_of::<usize>()),
+                doing,
+            )?;
+            let status = sys::cublasLtMatmulAlgoGetHeuristic(
+                handle,
+                description,
+                b,
+                a,
+                c,
+                c,
+                preference,
+                TRIED as i32,
+                proposed.as_mut_ptr(),
+                &mut count,
+            );
+            sys::cublasLtMatmulPreferenceDestroy(preference);
+            self.good(status, doing)?;
+            proposed.set_len(usize::try_from(count).unwrap_or(0).min(TRIED));
+        }
+        proposed.retain(|result| result.state == cublasStatus_t::CUBLAS_STATUS_SUCCESS);
+        let candidates = proposed.into_iter().map(|result| Planned {
+            description,
+            a,
+            b,
+            c,
+            algorithm: result.algo,
+            workspace: result.workspaceSize,
+        });
+        // SAFETY: as the caller's.
+        let time = |planned: &Planned| unsafe { self.time(handle, product, planned, places, workspace) };
+        let mut best: Option<(f32, Planned)> = None;
+        for candidate in candidates {
+            let Ok(time) = time(&candidate) else { continue };
+            if best.as_ref().is_none_or(|(shortest, _)| time < *shortest) {
+                best = Some((time, candidate));
+            }
+        }
+        match best {
+            Some((_, planned)) => Ok(planned),
+            None => Err(self.failure(doing(), "cuBLASLt has no algorithm for it")),
+        }
+    }
+
+    /// The shortest of a few runs, in milliseconds.
+    unsafe fn time(
+        &self,
+        handle: cublasLtHandle_t,
+        product: &Product,
+        planned: &Planned,
+        places: Places,
+        workspace: CUdeviceptr,
+    ) -> Result<f32> {
+        let stream = self.0.stream;
+        let (start, end) = (Event::new(self, true)?, Event::new(self, true)?);
+        let mut shortest = f32::INFINITY;
+        for run in 0..=RUNS {
+            start.record(stream)?;
+            // SAFETY: as the caller's.
+            unsafe { self.run(handle, product, planned, places, workspace, stream)? };
+            end.record(stream)?;
+            end.synchronize()?;
+            if run > 0 {
+                shortest = shortest.min(end.since(&start)?);
+            }
+        }
+        Ok(shortest)
+    }
+}
+
+impl Gpu {
+    /// Whether `first` is faster than `second`, two ways to compute what a product is part of. They are tried when they are
+    /// asked about for the first time.
+    pub(super) fn faster(
+        &self,
+        product: &Product,
+        first: &dyn Fn(CUstream) -> Result<()>,
+        second: &dyn Fn(CUstream) -> Result<()>,
+    ) -> Result<bool> {
+        if let Some(faster) = lock(&self.0.products).faster.get(product) {
+            return Ok(*faster);
+        }
+        let (stream, start, end) = (self.0.stream, Event::new(self, true)?, Event::new(self, true)?);
+        let mut shortest = [f32::INFINITY; 2];
+        for _ in 0..=RUNS {
+            for (shortest, way) in shortest.iter_mut().zip([first, second]) {
+                start.record(stream)?;
+                way(stream)?;
+                end.record(stream)?;
+                end.synchronize()?;
+                *shortest = shortest.min(end.since(&start)?);
+            }
+        }
+        let faster = shortest[0] <= shortest[1];
+        lock(&self.0.products).faster.insert(*product, faster);
+        Ok(faster)
+    }
+}
+
+fn doing(product: &Product) -> String {
+    let Product { m, n, k, kind, .. } = product;
+    format!("the product [{m}, {k}] · [{k}, {n}] in {kind:?}")
+}
+
+fn set<T>(description: cublasLtMatmulDesc_t, attribute: cublasLtMatmulDescAttributes_t, value: &T) -> cublasStatus_t {
+    // SAFETY: a description that is there, and a value of the attribute's type, which is copied.
+    unsafe { sys::cublasLtMatmulDescSetAttribute(description, attribute, (&raw const *value).cast(), size_of::<T>()) }
+}

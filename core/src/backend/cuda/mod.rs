@@ -1,0 +1,23 @@
+//! NVIDIA GPUs.
+//!
+//! Nothing of CUDA is needed to build, and none to run without a GPU: the driver, NVRTC and cuBLASLt are looked for when
+//! [`Device::cuda`](crate::Device::cuda) is asked. A network's block of parameters, its gradients, and an optimizer's moments
+//! are one block of a GPU's memory each; a training step is recorded once for each size of batches and runs as one graph.
+
+#![allow(unsafe_code)]
+
+mod driver;
+mod executor;
+mod gpu;
+mod kernels;
+mod library;
+mod matmul;
+mod memory;
+mod network;
+mod optimizer;
+mod shapes;
+
+pub(crate) use executor::{Executor, Input, Stats};
+pub use gpu::Gpu;
+pub(crate) use memory::Memory;
+pub(crate) use optimizer::{Rule, Update};

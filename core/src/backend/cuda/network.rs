@@ -1,0 +1,592 @@
+//! A network's layers as calls of kernels and products.
+
+use super::gpu::Gpu;
+use super::kernels::{self, Kernel, Program};
+use super::matmul::{Epilogue, Kind, Places, Product};
+use super::memory::Memory;
+use super::shapes::{ConvShape, Convolutions, PoolShape, conv_partial};
+use crate::backend::cpu::{Conv, Window};
+use crate::backend::{Precision, float32_matmul_precision};
+use crate::element::DType;
+use crate::error::{Error, Result};
+use crate::nn::{Formula, LayerInfo, Op};
+use core::ffi::c_void;
+use cudarc::driver::sys::{CUdeviceptr, CUstream};
+
+/// Threads of a block, in all kernels.
+pub(super) const THREADS: u32 = 256;
+
+/// Arguments of a launch: pointers to the values.
+macro_rules! launch {
+    ($gpu:expr, $stream:expr, $kernel:expr, $grid:expr, $($argument:expr),*) => {
+        launch!(block $crate::backend::cuda::network::THREADS, $gpu, $stream, $kernel, $grid, $($argument),*)
+    };
+    (block $block:expr, $gpu:expr, $stream:expr, $kernel:expr, $grid:expr, $($argument:expr),*) => {{
+        #[allow(unused_parens)]
+        let arguments = &mut [$((&raw const $argument).cast_mut().cast::<c_void>()),*];
+        // SAFETY: the arguments are those of the kernel by its text, the memory is of the sizes that it is told.
+        unsafe { $gpu.launch($stream, $kernel, $grid, $block, arguments) }
+    }};
+}
+pub(super) use launch;
+
+/// A network, ready for a GPU.
+pub(crate) struct Network {
+    gpu: Gpu,
+    real: DType,
+    steps: Vec<Step>,
+    /// Elements per sample.
+    pub(super) input: usize,
+    pub(super) output: usize,
+    convolutions: Option<Convolutions>,
+    cast: Option<Kernel>,
+}
+
+struct Step {
+    kind: StepKind,
+    /// Where its parameters begin.
+    params: usize,
+    /// Elements per sample.
+    input: usize,
+    output: usize,
+}
+
+enum StepKind {
+    Linear { inputs: usize, outputs: usize, bias: bool, act: Act },
+    Conv2d { conv: Conv, bias: bool, act: Act },
+    MaxPool2d { planes: usize, window: Window, forward: Kernel, backward: Kernel },
+    Activation(Act),
+    Rows { size: usize, forward: Kernel, backward: Kernel },
+}
+
+/// An activation's kernels; that of the identity adds a bias and sums its gradient.
+struct Act {
+    from_output: bool,
+    identity: bool,
+    relu: bool,
+    bias_act: Kernel,
+    forward: Kernel,
+    backward: Kernel,
+    backward_bias: Kernel,
+    bias_sum: Kernel,
+}
+
+impl Act {
+    fn new(gpu: &Gpu, real: DType, formula: Option<(Formula, bool)>) -> Result<Self> {
+        let program = Program {
+            definitions: definitions(formula.map(|(formula, _)| formula)),
+            ..Program::new(kernels::ACTIVATION, real)
+        };
+        let kernel = |name| gpu.kernel(&program, name);
+        Ok(Act {
+            from_output: formula.is_none_or(|(_, from_output)| from_output),
+            identity: formula.is_none(),
+            relu: formula.is_some_and(|(formula, _)| Some(formula) == <crate::nn::ReLU as crate::nn::Activation>::CUDA),
+            bias_act: kernel("bias_act")?,
+            forward: kernel("act_forward")?,
+            backward: kernel("act_backward")?,
+            backward_bias: kernel("act_backward_bias")?,
+            bias_sum: kernel("bias_sum")?,
+        })
+    }
+
+    /// Whether its backward pass needs its input, which is then kept.
+    fn keeps(&self) -> bool {
+        !self.from_output
+    }
+}
+
+/// What the file of activations wants before it.
+fn definitions(formula: Option<Formula>) -> String {
+    let Formula { forward, derivative, constants: [a, b] } =
+        formula.unwrap_or(Formula { forward: "x", derivative: "REAL(1)", constants: [0.0; 2] });
+    let number = |x: f64| match x {
+        x if x.is_nan() => "(0.0 / 0.0)".to_owned(),
+        x if x.is_infinite() => format!("({}1.0 / 0.0)", if x < 0.0 { "-" } else { "" }),
+        x => format!("{x:e}"),
+    };
+    let constants = format!("const REAL a = REAL({}), b = REAL({}); (void)a; (void)b;", number(a), number(b));
+    format!(
+        "#define ACT_IDENTITY {}\n\
+         __device__ __forceinline__ REAL sigmoid(REAL x) {{ return 1 / (1 + exp(-x)); }}\n\
+         __device__ __forceinline__ REAL act(REAL x) {{ {constants} return {forward}; }}\n\
+         __device__ __forceinline__ REAL act_derivative(REAL v) {{ {constants} return {derivative}; }}\n",
+        u8::from(formula.is_none()),
+    )
+}
+
+/// A network's memory for batches of one size.
+#[derive(Debug)]
+pub(super) struct Space {
+    memory: Memory,
+    pub(super) batch: usize,
+    /// Of each step: its output, the input of its activation, and where each output of a pooling came from.
+    y: Vec<usize>,
+    saved: Vec<usize>,
+    index: Vec<usize>,
+    /// The gradients of outputs, by turns; only for training.
+    gradients: Option<[usize; 2]>,
+    /// Part sums.
+    partial: usize,
+    /// Operands of a product in bf16.
+    halves: [usize; 2],
+    /// How products were to be computed when it was made.
+    pub(super) precision: Precision,
+}
+
+/// Blocks of one memory, one after another, each where any vector may begin.
+#[derive(Default)]
+struct Layout(usize);
+
+impl Layout {
+    fn take(&mut self, bytes: usize) -> usize {
+        let start = self.0;
+        self.0 = (start + bytes).next_multiple_of(256);
+        start
+    }
+}
+
+impl Space {
+    /// The output of the last step.
+    pub(super) fn output(&self) -> CUdeviceptr {
+        self.at(*self.y.last().expect("one step or more"))
+    }
+
+    /// Where the loss writes the gradient of the output.
+    pub(super) fn output_gradient(&self) -> CUdeviceptr {
+        let slots = self.gradients.expect("memory for training");
+        self.at(slots[(self.y.len() - 1) % 2])
+    }
+
+    fn at(&self, offset: usize) -> CUdeviceptr {
+        self.memory.pointer() + offset as u64
+    }
+}
+
+impl Network {
+    /// The network of these layers.
+    pub(crate) fn new(gpu: &Gpu, layers: &[LayerInfo], real: DType) -> Result<Self> {
+        let mut network =
+            Network { gpu: gpu.clone(), real, steps: Vec::new(), input: 0, output: 0, convolutions: None, cast: None };
+        let (Some(first), Some(last)) = (layers.first(), layers.last()) else {
+            unreachable!("a network has layers");
+        };
+        network.input = first.input.iter().product();
+        network.output = last.output.iter().product();
+        network.add(layers, 0, "")?;
+        if network.steps.is_empty() {
+            // Nothing computes, but something must carry the input to the output.
+            let (input, output) = (network.input, network.output);
+            network.steps.push(Step {
+                kind: StepKind::Activation(Act::new(gpu, real, None)?),
+                params: 0,
+                input,
+                output,
+            });
+        }
+        if real == DType::F32 {
+            network.cast = Some(gpu.kernel(&Program::new(kernels::CAST, real), "to_bf16")?);
+        }
+        Ok(network)
+    }
+
+    fn add(&mut self, layers: &[LayerInfo], offset: usize, path: &str) -> Result<()> {
+        let (gpu, real) = (self.gpu.clone(), self.real);
+        for layer in layers {
+            let name = format!("{path}{}", layer.name);
+            let params = offset + layer.offset;
+            if !layer.layers.is_empty() {
+                self.add(layer.layers, params, &format!("{name}."))?;
+                continue;
+            }
+            let kernel = |file, name| gpu.kernel(&Program::new(file, real), name);
+            let kind = match layer.op {
+                Op::Same => continue,
+                Op::Own | Op::Activation { formula: None, .. } => {
+                    return Err(Error::NoKernel {
+                        what: format!("layer `{name}`, {},", layer.kind),
+                        device: gpu.to_string(),
+                        hint: "; train this network on the CPU",
+                    });
+                }
+                Op::Activation { formula: Some(formula), from_output } => {
+                    let act = Act::new(&gpu, real, Some((formula, from_output)))?;
+                    match self.steps.last_mut().map(|step| &mut step.kind) {
+                        Some(StepKind::Linear { act: before, .. } | StepKind::Conv2d { act: before, .. })
+                            if before.identity =>
+                        {
+                            *before = act;
+                            continue;
+                        }
+                        _ => StepKind::Activation(act),
+                    }
+                }
+                Op::Linear { inputs, outputs, bias } => {
+                    StepKind::Linear { inputs, outputs, bias, act: Act::new(&gpu, real, None)? }
+                }
+                Op::Conv2d { conv, bias } => {
+                    if self.convolutions.is_none() {
+                        self.convolutions = Some(Convolutions::new(&gpu, real)?);
+                    }
+                    StepKind::Conv2d { conv, bias, act: Act::new(&gpu, real, None)? }
+                }
+                Op::MaxPool2d { planes, window } => StepKind::MaxPool2d {
+                    planes,
+                    window,
+                    forward: kernel(kernels::POOL, "max_pool_forward")?,
+                    backward: kernel(kernels::POOL, "max_pool_backward")?,
+                },
+                Op::Softmax { size } => StepKind::Rows {
+                    size,
+                    forward: kernel(kernels::ROWS, "softmax_forward")?,
+                    backward: kernel(kernels::ROWS, "softmax_backward")?,
+                },
+                Op::LogSoftmax { size } => StepKind::Rows {
+                    size,
+                    forward: kernel(kernels::ROWS, "log_softmax_forward")?,
+                    backward: kernel(kernels::ROWS, "log_softmax_backward")?,
+                },
+            };
+            let [input, output] = [layer.input, layer.output].map(|sizes| sizes.iter().product());
+            self.steps.push(Step { kind, params, input, output });
+        }
+        Ok(())
+    }
+
+    pub(super) fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    pub(super) fn real(&self) -> DType {
+        self.real
+    }
+
+    pub(super) fn bytes_of(&self, elements: usize) -> usize {
+        elements.checked_mul(if self.real == DType::F64 { 8 } else { 4 }).expect("capacity overflow")
+    }
+
+    /// Memory for batches of this size.
+    pub(super) fn space(&self, batch: usize, training: bool) -> Result<Space> {
+        let mut layout = Layout::default();
+        let of = |elements: usize| self.bytes_of(elements.checked_mul(batch).expect("capacity overflow"));
+        let y = self.steps.iter().map(|step| layout.take(of(step.output))).collect();
+        let saved =
+            self.steps.iter().map(|step| layout.take(if training && step.keeps() { of(step.output) } else { 0 }));
+        let saved = saved.collect();
+        let index = self.steps.iter().map(|step| match step.kind {
+            StepKind::MaxPool2d { .. } => layout.take(batch * step.output),
+            _ => 0,
+        });
+        let index = index.collect();
+        let largest = |sizes: &mut dyn Iterator<Item = usize>| sizes.max().unwrap_or(0);
+        let gradients = training.then(|| {
+            let size = |turn| largest(&mut self.steps.iter().skip(turn).step_by(2).map(|step| of(step.output)));
+            [0, 1].map(|turn| layout.take(size(turn)))
+        });
+        let partial =
+            layout.take(largest(&mut self.steps.iter().map(|step| self.bytes_of(step.partial(&self.gpu, batch)))));
+        let halves = if self.real == DType::F32 && float32_matmul_precision() == Precision::Bf16 {
+            let operand = |second: bool| largest(&mut self.steps.iter().map(|step| 2 * step.operand(batch, second)));
+            [layout.take(operand(false)), layout.take(operand(true))]
+        } else {
+            [0; 2]
+        };
+        let (memory, precision) = (Memory::new(&self.gpu, layout.0)?, float32_matmul_precision());
+        Ok(Space { memory, batch, y, saved, index, gradients, partial, halves, precision })
+    }
+
+    /// How products are computed now.
+    fn precision(&self) -> Kind {
+        match (self.real, float32_matmul_precision()) {
+            (DType::F64, _) => Kind::F64,
+            (_, Precision::Highest) => Kind::F32,
+            (_, Precision::High) => Kind::Tf32,
+            (_, Precision::Bf16) => Kind::Bf16,
+        }
+    }
+
+    /// A 1-D grid for this many elements.
+    fn grid(&self, elements: usize) -> [u32; 3] {
+        let most = (self.gpu.multiprocessors() * 8) as usize;
+        [elements.div_ceil(THREADS as usize * 4).clamp(1, most) as u32, 1, 1]
+    }
+
+    /// Computes all outputs.
+    pub(super) fn forward(&self, space: &Space, params: CUdeviceptr, x: CUdeviceptr, stream: CUstream) -> Result<()> {
+        self.gpu.enter()?;
+        let mut x = x;
+        for (i, step) in self.steps.iter().enumerate() {
+            let y = space.at(space.y[i]);
+            let n = space.batch * step.output;
+            let params = params + self.bytes_of(step.params) as u64;
+            // Without training nothing is kept.
+            let keep = |act: &Act| if act.keeps() && space.gradients.is_some() { space.at(space.saved[i]) } else { 0 };
+            match &step.kind {
+                StepKind::Linear { inputs, outputs, bias, act } => {
+                    let rows = space.batch * step.output / outputs;
+                    let (m, n, k) = (rows, *outputs, *inputs);
+                    let product =
+                        Product { kind: self.precision(), m, n, k, turned: (false, true), epilogue: Epilogue::Nothing };
+                    let bias = if *bias { params + self.bytes_of(inputs * outputs) as u64 } else { 0 };
+                    let places = Places { a: x, b: params, c: y, bias };
+                    self.linear(&product, places, act, keep(act), space, stream)?;
+                }
+                StepKind::Conv2d { conv, bias, act } => {
+                    let kernels = self.convolutions.as_ref().expect("there is a convolution");
+                    let shape = ConvShape::of(conv, space.batch);
+                    kernels.forward(shape, [x, params, y], stream)?;
+                    let bias = if *bias { params + self.bytes_of(shape.weights()) as u64 } else { 0 };
+                    self.bias_act(
+                        act,
+                        y,
+                        bias,
+                        keep(act),
+                        n,
+                        conv.out_channels,
+                        step.output / conv.out_channels,
+                        stream,
+                    )?;
+                }
+                StepKind::MaxPool2d { planes, window, forward, .. } => {
+                    let (index, shape) = (space.at(space.index[i]), PoolShape::of(window, planes * space.batch));
+                    launch!(self.gpu, stream, *forward, self.grid(n), x, y, index, shape)?;
+                }
+                StepKind::Activation(act) => launch!(self.gpu, stream, act.forward, self.grid(n), x, y, n)?,
+                StepKind::Rows { size, forward, .. } => {
+                    let (rows, columns) = (n / size.max(&1), *size as u32);
+                    launch!(self.gpu, stream, *forward, self.grid(n), x, y, rows, columns)?;
+                }
+            }
+            x = y;
+        }
+        Ok(())
+    }
+
+    /// y = A(x · Wᵀ + b), in the way that was the fastest when it was computed first.
+    fn linear(
+        &self,
+        product: &Product,
+        places: Places,
+        act: &Act,
+        saved: CUdeviceptr,
+        space: &Space,
+        stream: CUstream,
+    ) -> Result<()> {
+        let Product { m, n, k, .. } = *product;
+        let places = self.cast(product.kind, places, (m * k, n * k), space, stream)?;
+        let count = m * n;
+        let apart = |stream| {
+            // SAFETY: the operands and the result are of the step's sizes, and the result is nobody's else.
+            unsafe { self.gpu.multiply(product, Places { bias: 0, ..places }, stream)? };
+            if act.identity && places.bias == 0 {
+                return Ok(());
+            }
+            self.bias_act(act, places.c, places.bias, saved, count, n, 1, stream)
+        };
+        let epilogue = match (places.bias, act) {
+            // Where the activation's input is kept, it must be seen after the product.
+            _ if saved != 0 => Epilogue::Nothing,
+            (0, _) => Epilogue::Nothing,
+            (_, act) if act.relu => Epilogue::BiasRelu,
+            _ => Epilogue::Bias,
+        };
+        if epilogue == Epilogue::Nothing {
+            return apart(stream);
+        }
+        let fused = Product { epilogue, ..*product };
+        let together = |stream| {
+            // SAFETY: as above.
+            unsafe { self.gpu.multiply(&fused, places, stream)? };
+            if act.identity || epilogue == Epilogue::BiasRelu {
+                return Ok(());
+            }
+            launch!(self.gpu, stream, act.forward, self.grid(count), places.c, places.c, count)
+        };
+        if self.gpu.faster(&fused, &together, &apart)? { together(stream) } else { apart(stream) }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn bias_act(
+        &self,
+        act: &Act,
+        y: CUdeviceptr,
+        bias: CUdeviceptr,
+        saved: CUdeviceptr,
+        n: usize,
+        channels: usize,
+        inner: usize,
+        stream: CUstream,
+    ) -> Result<()> {
+        if act.identity && bias == 0 {
+            return Ok(());
+        }
+        let (channels, inner) = (channels as u32, inner as u32);
+        launch!(self.gpu, stream, act.bias_act, self.grid(n), y, bias, saved, n, channels, inner)
+    }
+
+    /// The operands as the product wants them.
+    fn cast(
+        &self,
+        kind: Kind,
+        places: Places,
+        (a, b): (usize, usize),
+        space: &Space,
+        stream: CUstream,
+    ) -> Result<Places> {
+        if kind != Kind::Bf16 {
+            return Ok(places);
+        }
+        let to_bf16 = self.cast.expect("f32 has the kernel");
+        let [half_a, half_b] = space.halves.map(|half| space.at(half));
+        launch!(self.gpu, stream, to_bf16, self.grid(a), places.a, half_a, a)?;
+        launch!(self.gpu, stream, to_bf16, self.grid(b), places.b, half_b, b)?;
+        Ok(Places { a: half_a, b: half_b, ..places })
+    }
+
+    fn multiply(&self, product: Product, places: Places, space: &Space, stream: CUstream) -> Result<()> {
+        let Product { kind, m, n, k, .. } = product;
+        let places = self.cast(kind, places, (m * k, n * k), space, stream)?;
+        // SAFETY: the operands and the result are of the step's sizes, and the result is nobody's else.
+        unsafe { self.gpu.multiply(&product, places, stream) }
+    }
+
+    /// Computes the gradients of all parameters, and of the input where there is a place for it, from that of the output,
+    /// which is in `space` and is used up.
+    pub(super) fn backward(
+        &self,
+        space: &Space,
+        params: CUdeviceptr,
+        x: CUdeviceptr,
+        dparams: CUdeviceptr,
+        stream: CUstream,
+    ) -> Result<()> {
+        self.gpu.enter()?;
+        let slots = space.gradients.expect("memory for training").map(|slot| space.at(slot));
+        let partial = space.at(space.partial);
+        for (i, step) in self.steps.iter().enumerate().rev() {
+            let (y, dy) = (space.at(space.y[i]), slots[i % 2]);
+            let x = if i == 0 { x } else { space.at(space.y[i - 1]) };
+            // Nobody needs the gradient of the network's input.
+            let dx = (i > 0).then(|| slots[(i + 1) % 2]);
+            let v = |act: &Act| if act.keeps() { space.at(space.saved[i]) } else { y };
+            let [params, dparams] = [params, dparams].map(|block| block + self.bytes_of(step.params) as u64);
+            let n = space.batch * step.output;
+            match &step.kind {
+                StepKind::Linear { inputs, outputs, bias, act } => {
+                    let rows = n / outputs;
+                    let db = bias.then(|| dparams + self.bytes_of(inputs * outputs) as u64);
+                    self.derive(act, dy, v(act), db, partial, (rows, *outputs, 1), stream)?;
+                    let (kind, epilogue) = (self.precision(), Epilogue::Nothing);
+                    let dw = Product { kind, m: *outputs, n: *inputs, k: rows, turned: (true, false), epilogue };
+                    self.multiply(dw, Places { a: dy, b: x, c: dparams, bias: 0 }, space, stream)?;
+                    if let Some(dx) = dx {
+                        let product =
+                            Product { kind, m: rows, n: *inputs, k: *outputs, turned: (false, false), epilogue };
+                        self.multiply(product, Places { a: dy, b: params, c: dx, bias: 0 }, space, stream)?;
+                    }
+                }
+                StepKind::Conv2d { conv, bias, act } => {
+                    let kernels = self.convolutions.as_ref().expect("there is a convolution");
+                    let shape = ConvShape::of(conv, space.batch);
+                    let db = bias.then(|| dparams + self.bytes_of(shape.weights()) as u64);
+                    let channels = conv.out_channels;
+                    self.derive(act, dy, v(act), db, partial, (space.batch, channels, step.output / channels), stream)?;
+                    kernels.backward_weight(shape, [dy, x, dparams], partial, stream)?;
+                    if let Some(dx) = dx {
+                        kernels.backward_data(shape, [dy, params, dx], stream)?;
+                    }
+                }
+                StepKind::MaxPool2d { planes, window, backward, .. } => {
+                    let Some(dx) = dx else { continue };
+                    let (index, shape) = (space.at(space.index[i]), PoolShape::of(window, planes * space.batch));
+                    launch!(self.gpu, stream, *backward, self.grid(space.batch * step.input), dy, index, dx, shape)?;
+                }
+                StepKind::Activation(act) => {
+                    let Some(dx) = dx else { continue };
+                    let v = if act.from_output { y } else { x };
+                    launch!(self.gpu, stream, act.backward, self.grid(n), dy, v, dx, n)?;
+                }
+                StepKind::Rows { size, backward, .. } => {
+                    let Some(dx) = dx else { continue };
+                    let (rows, columns) = (n / size.max(&1), *size as u32);
+                    launch!(self.gpu, stream, *backward, self.grid(n), y, dy, dx, rows, columns)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// dy becomes the gradient before the activation; its sums over all but the channels are the bias's.
+    #[allow(clippy::too_many_arguments)]
+    fn derive(
+        &self,
+        act: &Act,
+        dy: CUdeviceptr,
+        v: CUdeviceptr,
+        db: Option<CUdeviceptr>,
+        partial: CUdeviceptr,
+        (outer, channels, inner): (usize, usize, usize),
+        stream: CUstream,
+    ) -> Result<()> {
+        let n = outer * channels * inner;
+        let Some(db) = db else {
+            if act.identity {
+                return Ok(());
+            }
+            return launch!(self.gpu, stream, act.backward, self.grid(n), dy, v, dy, n);
+        };
+        let v = if act.identity { 0 } else { v };
+        let parts = bias_parts(&self.gpu, outer, channels, inner);
+        let columns = if inner == 1 { channels.div_ceil(32) } else { channels } as u32;
+        // With one part, its sums are the whole ones.
+        let sums = if parts == 1 { db } else { partial };
+        let (channels, inner) = (channels as u32, inner as u32);
+        launch!(self.gpu, stream, act.backward_bias, [columns, parts, 1], dy, v, sums, outer, channels, inner)?;
+        if parts == 1 {
+            return Ok(());
+        }
+        launch!(self.gpu, stream, act.bias_sum, [channels.div_ceil(32), 1, 1], partial, db, channels, parts)
+    }
+}
+
+/// Into how many parts the samples are divided for the gradient of a bias, so that the whole GPU is busy.
+fn bias_parts(gpu: &Gpu, outer: usize, channels: usize, inner: usize) -> u32 {
+    let columns = if inner == 1 { channels.div_ceil(32) } else { channels };
+    let wanted = (gpu.multiprocessors() as usize * 4).div_ceil(columns);
+    // A block passes over eight rows at once where a row is one number of each channel.
+    let most = if inner == 1 { outer.div_ceil(32) } else { outer };
+    wanted.clamp(1, most.max(1)) as u32
+}
+
+impl Step {
+    fn keeps(&self) -> bool {
+        match &self.kind {
+            StepKind::Linear { act, .. } | StepKind::Conv2d { act, .. } => act.keeps(),
+            _ => false,
+        }
+    }
+
+    /// The part sums of its backward pass, in elements.
+    fn partial(&self, gpu: &Gpu, batch: usize) -> usize {
+        match &self.kind {
+            StepKind::Linear { outputs, .. } => {
+                outputs * bias_parts(gpu, batch * self.output / outputs, *outputs, 1) as usize
+            }
+            StepKind::Conv2d { conv, .. } => {
+                let channels = conv.out_channels;
+                let shape = ConvShape::of(conv, batch);
+                let bias = channels * bias_parts(gpu, batch, channels, self.output / channels) as usize;
+                bias.max(conv_partial(gpu, &shape))
+            }
+            _ => 0,
+        }
+    }
+
+    /// The elements of the larger first or second operand of its products.
+    fn operand(&self, batch: usize, second: bool) -> usize {
+        let StepKind::Linear { inputs, outputs, .. } = &self.kind else { return 0 };
+        let (x, dy, w) = (batch * self.input, batch * self.output, inputs * outputs);
+        // x · Wᵀ, dyᵀ · x and dy · W.
+        if second { w.max(x) } else { x.max(dy) }
+    }
+}
