@@ -93,7 +93,7 @@ struct Planned {
 /// The products of a GPU.
 pub(super) struct Products {
     handle: cublasLtHandle_t,
-    planned: HashMap<Product, Planned>,
+    planned: HashMap<(Product, Alignments), Planned>,
     /// Whether a product's epilogue is faster than a kernel after it.
     faster: HashMap<Product, bool>,
     workspace: Option<Memory>,
@@ -113,6 +113,10 @@ impl Products {
     }
 }
 
+/// The powers of two that the addresses of a, b and c are multiples of, in bytes: a parameter begins anywhere in its block,
+/// and fast algorithms want to be told.
+type Alignments = [u32; 3];
+
 /// Where a product's matrices are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Places {
@@ -121,6 +125,12 @@ pub(super) struct Places {
     pub(super) c: CUdeviceptr,
     /// 0 where the epilogue has none.
     pub(super) bias: CUdeviceptr,
+}
+
+impl Places {
+    fn alignments(&self) -> Alignments {
+        [self.a, self.b, self.c].map(|place| 1 << place.trailing_zeros().min(8))
+    }
 }
 
 impl Gpu {
@@ -140,13 +150,14 @@ impl Gpu {
             products.workspace = Some(Memory::new(self, WORKSPACE)?);
         }
         let workspace = products.workspace.as_ref().expect("just taken").pointer();
-        if !products.planned.contains_key(product) {
+        let key = (*product, places.alignments());
+        if !products.planned.contains_key(&key) {
             // SAFETY: as the caller's; the result may be overwritten, as it will be.
             let planned = unsafe { self.plan(products.handle, product, places, workspace)? };
-            products.planned.insert(*product, planned);
+            products.planned.insert(key, planned);
         }
         // SAFETY: as the caller's.
-        unsafe { self.run(products.handle, product, &products.planned[product], places, workspace, stream) }
+        unsafe { self.run(products.handle, product, &products.planned[&key], places, workspace, stream) }
     }
 
     unsafe fn run(
@@ -249,12 +260,19 @@ impl Gpu {
         // SAFETY: handles of this call; room for `TRIED` results, of which cuBLASLt says how many it wrote.
         unsafe {
             self.good(sys::cublasLtMatmulPreferenceCreate(&mut preference), doing)?;
-            let attribute = cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
-            let bytes: *const usize = &WORKSPACE;
-            self.good(
-                sys::cublasLtMatmulPreferenceSetAttribute(preference, attribute, bytes.cast(), size_of::<usize>()),
-                doing,
-            )?;
+            use cublasLtMatmulPreferenceAttributes_t as Attribute;
+            let prefer = |attribute, value: &[u8]| {
+                sys::cublasLtMatmulPreferenceSetAttribute(preference, attribute, value.as_ptr().cast(), value.len())
+            };
+            let [of_a, of_b, of_c] = places.alignments().map(u32::to_ne_bytes);
+            let set = [
+                prefer(Attribute::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &WORKSPACE.to_ne_bytes()),
+                prefer(Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &of_b),
+                prefer(Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &of_a),
+                prefer(Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &of_c),
+                prefer(Attribute::CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &of_c),
+            ];
+            set.into_iter().try_for_each(|status| self.good(status, doing))?;
             let status = sys::cublasLtMatmulAlgoGetHeuristic(
                 handle,
                 description,

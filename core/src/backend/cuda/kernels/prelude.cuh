@@ -29,7 +29,7 @@ struct alignas(16) Pack {
     REAL at[WIDTH];
 };
 
-template <class T> __device__ __forceinline__ bool aligned(const T* pointer) {
+template <class V> __device__ __forceinline__ bool aligned(const V* pointer) {
     return (reinterpret_cast<size_t>(pointer) & 15) == 0;
 }
 
@@ -57,8 +57,8 @@ __device__ __forceinline__ void over(size_t n, bool packs, Whole whole, Each eac
     for (size_t i = count * WIDTH + thread_of_grid(); i < n; i += threads_of_grid()) each(i);
 }
 
-template <class T> struct Add {
-    __device__ __forceinline__ T operator()(T x, T y) const {
+template <class V> struct Add {
+    __device__ __forceinline__ V operator()(V x, V y) const {
         return x + y;
     }
 };
@@ -71,19 +71,19 @@ struct Larger {
 };
 
 /// What the lane whose number differs by the bits of `step` has; structs say what that is by a function of their own.
-template <class T> __device__ __forceinline__ T across(T value, unsigned step) {
+template <class V> __device__ __forceinline__ V across(V value, unsigned step) {
     return __shfl_xor_sync(EVERY_LANE, value, step);
 }
 
 /// All values of a group of lanes as one: lanes 2^n, side by side. Every thread of the warp must be here.
-template <class T, class F> __device__ __forceinline__ T fold_lanes(T value, unsigned lanes, F f) {
+template <class V, class F> __device__ __forceinline__ V fold_lanes(V value, unsigned lanes, F f) {
     for (unsigned step = lanes / 2; step > 0; step /= 2) value = f(value, across(value, step));
     return value;
 }
 
 /// All values of a block of 256 threads as one.
-template <class T, class F> __device__ __forceinline__ T fold_block(T value, F f) {
-    __shared__ T of_warps[THREADS / 32];
+template <class V, class F> __device__ __forceinline__ V fold_block(V value, F f) {
+    __shared__ V of_warps[THREADS / 32];
     value = fold_lanes(value, 32, f);
     if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = value;
     __syncthreads();
@@ -121,7 +121,7 @@ template <bool BLOCK> struct Rows {
         for (size_t row = first; row - ahead < rows; row += stride) f(row, row < rows ? n : 0);
     }
 
-    template <class T, class F> __device__ __forceinline__ T fold(T value, F f) const {
+    template <class V, class F> __device__ __forceinline__ V fold(V value, F f) const {
         if constexpr (BLOCK)
             return fold_block(value, f);
         else
