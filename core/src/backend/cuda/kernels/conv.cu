@@ -189,10 +189,12 @@ template <class T, class Direction> struct Gather {
     __device__ __forceinline__ void fetch(unsigned step) {
         const Tap* taps = table[step % 2];
         int weight = taps[threadIdx.x % DEEP].weight;
+        const REAL* from = w + weight;
+        size_t next = (size_t)(T::COUNT / DEEP) * direction.weights_of_row();
 #pragma unroll
         for (unsigned i = 0; i < OF_WEIGHTS; i++) {
-            unsigned row = i * (T::COUNT / DEEP);
-            ws[i] = weight >= 0 && row < rows ? w[row * direction.weights_of_row() + weight] : (REAL)0;
+            ws[i] = weight >= 0 && i * (T::COUNT / DEEP) < rows ? *from : (REAL)0;
+            from += next;
         }
 #pragma unroll
         for (unsigned i = 0; i < OF_PIXELS; i++) {
@@ -250,36 +252,48 @@ __device__ __forceinline__ void correlate(const Direction& direction, const REAL
 
 /// y = x ∗ w. Blocks of 128 threads; grid.x = the pixels of the output, of all samples, / 64, grid.y = out_channels / 64, both
 /// rounded up. The pixels of all samples and the elements of a sample are fewer than 2^31.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_forward(const REAL* x, const REAL* w, REAL* y, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_forward(
+    const REAL* __restrict__ x, const REAL* __restrict__ w, REAL* __restrict__ y, ConvShape s
+) {
     correlate<64, 64, 8, 4>(Forward(s), x, w, y, s.batch);
 }
 
 /// `conv_forward` for few channels: grid.x = pixels / 128, grid.y = out_channels / 32.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_forward_32(const REAL* x, const REAL* w, REAL* y, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_forward_32(
+    const REAL* __restrict__ x, const REAL* __restrict__ w, REAL* __restrict__ y, ConvShape s
+) {
     correlate<32, 128, 8, 4>(Forward(s), x, w, y, s.batch);
 }
 
 /// `conv_forward` for very few channels: grid.x = pixels / 128, grid.y = out_channels / 16.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_forward_16(const REAL* x, const REAL* w, REAL* y, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_forward_16(
+    const REAL* __restrict__ x, const REAL* __restrict__ w, REAL* __restrict__ y, ConvShape s
+) {
     correlate<16, 128, 4, 4>(Forward(s), x, w, y, s.batch);
 }
 
 /// dx from dy, overwritten. Blocks of 128 threads; grid.z = stride_height · stride_width: the pixels of the input by what their
 /// row and column leave when divided by the strides; grid.x = batch · ceil(height / stride_height) · ceil(width / stride_width)
 /// / 64, grid.y = in_channels / 64, both rounded up.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_data(const REAL* dy, const REAL* w, REAL* dx, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_data(
+    const REAL* __restrict__ dy, const REAL* __restrict__ w, REAL* __restrict__ dx, ConvShape s
+) {
     Backward direction(s, blockIdx.z / s.stride_width, blockIdx.z % s.stride_width);
     correlate<64, 64, 8, 4>(direction, dy, w, dx, s.batch);
 }
 
 /// `conv_backward_data` for few channels: grid.x by 128, grid.y = in_channels / 32.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_data_32(const REAL* dy, const REAL* w, REAL* dx, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_data_32(
+    const REAL* __restrict__ dy, const REAL* __restrict__ w, REAL* __restrict__ dx, ConvShape s
+) {
     Backward direction(s, blockIdx.z / s.stride_width, blockIdx.z % s.stride_width);
     correlate<32, 128, 8, 4>(direction, dy, w, dx, s.batch);
 }
 
 /// `conv_backward_data` for very few channels: grid.x by 128, grid.y = in_channels / 16.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_data_16(const REAL* dy, const REAL* w, REAL* dx, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_data_16(
+    const REAL* __restrict__ dy, const REAL* __restrict__ w, REAL* __restrict__ dx, ConvShape s
+) {
     Backward direction(s, blockIdx.z / s.stride_width, blockIdx.z % s.stride_width);
     correlate<16, 128, 4, 4>(direction, dy, w, dx, s.batch);
 }
@@ -302,10 +316,11 @@ template <class T> struct Weigh {
         bool exists = at < end;
         Pixel pixel(exists ? at : 0, s.out_height, s.out_width);
         const REAL* d = dy + pixel.sample * ((size_t)s.out_channels * place) + (pixel.i * s.out_width + pixel.j);
+        size_t next = (size_t)(T::COUNT / DEEP) * place;
 #pragma unroll
         for (unsigned i = 0; i < OF_ROWS; i++) {
-            unsigned row = i * (T::COUNT / DEEP);
-            dys[i] = exists && row < rows ? d[(size_t)row * place] : (REAL)0;
+            dys[i] = exists && i * (T::COUNT / DEEP) < rows ? *d : (REAL)0;
+            d += next;
         }
         int down = exists ? (int)(pixel.i * s.stride_height) - s.padding_height : OUTSIDE;
         int right = (int)(pixel.j * s.stride_width) - s.padding_width;
@@ -361,17 +376,23 @@ __device__ __forceinline__ void weigh(const REAL* dy, const REAL* x, REAL* parti
 /// partial: [parts, weights], the gradient of the weights of each share of the pixels of the output, of all samples; with one part
 /// it may be dw itself. Blocks of 128 threads; grid.x = in_channels · kernel_height · kernel_width / 64, grid.y = out_channels /
 /// 64, both rounded up, grid.z = parts. The pixels of all samples are fewer than 2^31.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_weight(const REAL* dy, const REAL* x, REAL* partial, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_weight(
+    const REAL* __restrict__ dy, const REAL* __restrict__ x, REAL* __restrict__ partial, ConvShape s
+) {
     weigh<64, 64, 8, 4, 1>(dy, x, partial, s);
 }
 
 /// `conv_backward_weight` for few weights: grid.x and grid.y by 32.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_weight_32(const REAL* dy, const REAL* x, REAL* partial, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_weight_32(
+    const REAL* __restrict__ dy, const REAL* __restrict__ x, REAL* __restrict__ partial, ConvShape s
+) {
     weigh<32, 32, 4, 4, 2>(dy, x, partial, s);
 }
 
 /// `conv_backward_weight` for very few weights: grid.x and grid.y by 16.
-extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_weight_16(const REAL* dy, const REAL* x, REAL* partial, ConvShape s) {
+extern "C" __global__ void __launch_bounds__(128, 4) conv_backward_weight_16(
+    const REAL* __restrict__ dy, const REAL* __restrict__ x, REAL* __restrict__ partial, ConvShape s
+) {
     weigh<16, 16, 4, 4, 8>(dy, x, partial, s);
 }
 
