@@ -1,0 +1,435 @@
+// NVRTC without a GPU: compiles a program of kernels by the C++ compiler of the machine. The result, given out as the CUBIN, is a
+// shared library that the emulated driver loads. See README.md.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "injection.h"
+#include "interface.h"
+
+extern char** environ;
+
+using namespace emulator;
+
+namespace {
+
+enum Result { success = 0, invalid_input = 3, invalid_program = 4, invalid_option = 5, compilation = 6, internal_error = 11 };
+
+// interface.h and device.h; the build script writes the file.
+const char device_text[] =
+#include "device_text.inc"
+    ;
+
+struct Program {
+  std::string text, name, log;
+  std::string image;
+  bool is_virtual = false;
+};
+
+std::mutex mutex;
+Injection& injection() {
+  static Injection rules;
+  return rules;
+}
+#define ENTER()                                    \
+  std::lock_guard<std::mutex> lock(mutex);         \
+  if (int code = injection().next(__func__)) return code
+
+bool read_file(const std::string& path, std::string& text) {
+  FILE* file = fopen(path.c_str(), "rb");
+  if (!file) return false;
+  char buffer[1 << 16];
+  text.clear();
+  for (size_t n; (n = fread(buffer, 1, sizeof buffer, file)) > 0;) text.append(buffer, n);
+  fclose(file);
+  return true;
+}
+bool write_file(const std::string& path, const std::string& text) {
+  FILE* file = fopen(path.c_str(), "wb");
+  if (!file) return false;
+  bool good = fwrite(text.data(), 1, text.size(), file) == text.size();
+  return fclose(file) == 0 && good;
+}
+
+std::string temporary() {
+  const char* directory = getenv("TMPDIR");
+  return directory && *directory ? directory : "/tmp";
+}
+
+// Where compiled programs are kept: beside this library, or where that cannot be written, in the temporary directory.
+std::string cache_directory() {
+  static std::string directory = [] {
+    Dl_info info;
+    std::string path = temporary();
+    if (dladdr(reinterpret_cast<void*>(&cache_directory), &info) && info.dli_fname) {
+      std::string own = info.dli_fname;
+      size_t slash = own.rfind('/');
+      own = slash == std::string::npos ? "." : own.substr(0, slash);
+      if (access(own.c_str(), W_OK) == 0) path = own;
+    }
+    path += "/compiled-kernels";
+    mkdir(path.c_str(), 0700);
+    return path;
+  }();
+  return directory;
+}
+
+std::string hash(const std::string& text) {
+  unsigned long long a = 0xcbf29ce484222325ull, b = 0x84222325cbf29ce4ull;
+  for (unsigned char c : text) {
+    a = (a ^ c) * 0x100000001b3ull;
+    b = (b ^ c) * 0x9e3779b97f4a7c15ull;
+    b ^= b >> 29;
+  }
+  char digits[33];
+  snprintf(digits, sizeof digits, "%016llx%016llx", a, b);
+  return digits;
+}
+
+// Runs the compiler; what it says goes to `said`.
+bool run(const std::vector<std::string>& words, const std::string& said_path, std::string& said) {
+  std::vector<char*> arguments;
+  for (auto& w : words) arguments.push_back(const_cast<char*>(w.c_str()));
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 2, said_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  posix_spawn_file_actions_adddup2(&actions, 2, 1);
+  pid_t child;
+  int error = posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error) {
+    said = "plywood emulator: the compiler " + words[0] + " could not be started: " + strerror(error) + "\n";
+    return false;
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  read_file(said_path, said);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// ---- finding the kernels of a preprocessed program
+
+struct KernelText {
+  std::string name, bounds;
+};
+
+struct Tokens {
+  const std::string& text;
+  size_t at = 0;
+  std::string next() {
+    for (;;) {
+      while (at < text.size() && isspace((unsigned char)text[at])) ++at;
+      if (at >= text.size()) return "";
+      if (text[at] == '#' && (at == 0 || text[at - 1] == '\n')) {
+        at = text.find('\n', at); // a line marker or a pragma
+        if (at == std::string::npos) at = text.size();
+        continue;
+      }
+      break;
+    }
+    size_t begin = at;
+    char c = text[at];
+    if (isalnum((unsigned char)c) || c == '_') {
+      while (at < text.size() && (isalnum((unsigned char)text[at]) || text[at] == '_')) ++at;
+    } else if (c == '"' || c == '\'') {
+      for (++at; at < text.size() && text[at] != c; ++at)
+        if (text[at] == '\\') ++at;
+      ++at;
+    } else {
+      ++at;
+    }
+    return text.substr(begin, at - begin);
+  }
+  // After an opening parenthesis: what stands before the closing one.
+  std::string enclosed() {
+    size_t begin = at;
+    for (int depth = 1; depth;) {
+      std::string t = next();
+      if (t.empty()) return "";
+      depth += (t == "(") - (t == ")");
+    }
+    return text.substr(begin, at - 1 - begin);
+  }
+};
+
+// Only kernels with C linkage can be looked up by their plain name, here as on a device.
+std::vector<KernelText> find_kernels(const std::string& text) {
+  std::vector<KernelText> kernels;
+  Tokens tokens{text};
+  std::vector<bool> braces; // open braces, and whether `extern "C"` opened them
+  std::string before, before_that;
+  bool c_linkage = false; // the present declaration began with `extern "C"`
+  for (std::string t = tokens.next(); !t.empty(); t = tokens.next()) {
+    if (before == "extern" && t == "\"C\"") {
+      c_linkage = true;
+    } else if (t == "{") {
+      braces.push_back(before == "\"C\"" && before_that == "extern");
+      c_linkage = false;
+    } else if (t == "}") {
+      if (!braces.empty()) braces.pop_back();
+      c_linkage = false;
+    } else if (t == ";") {
+      c_linkage = false;
+    } else if (t == "__global__") {
+      KernelText kernel;
+      bool by_block = !braces.empty() && braces.back();
+      for (std::string u = tokens.next(); !u.empty(); u = tokens.next()) {
+        if (u == "__launch_bounds__" || u == "__attribute__" || u == "alignas") {
+          tokens.next();
+          std::string inside = tokens.enclosed();
+          if (u == "__launch_bounds__") kernel.bounds = inside;
+        } else if (u == "(") {
+          break;
+        } else {
+          kernel.name = u;
+        }
+      }
+      tokens.enclosed();
+      // A declaration alone is no kernel yet.
+      size_t body = tokens.at;
+      bool defined = tokens.next() == "{";
+      tokens.at = body;
+      if (defined && (c_linkage || by_block)) kernels.push_back(kernel);
+      t = ")";
+    }
+    before_that = before;
+    before = t;
+  }
+  return kernels;
+}
+
+std::string registration(const std::vector<KernelText>& kernels) {
+  std::string text = "\n# 1 \"registration\"\n"
+                     "extern \"C\" __attribute__((weak, visibility(\"hidden\"))) char __start_plywood_shared[], __stop_plywood_shared[];\n"
+                     "static const emulator::Kernel plywood_kernels[] = {\n";
+  for (auto& k : kernels)
+    text += "  {\"" + k.name + "\", emulator::Entry<&" + k.name + ">::threads, emulator::Entry<&" + k.name + ">::count, emulator::Entry<&" + k.name +
+            ">::sizes, emulator::Entry<&" + k.name + ">::pointers, emulator::first(" + (k.bounds.empty() ? "0" : k.bounds) + ")},\n";
+  return text +
+         "  {}};\n"
+         "extern \"C\" __attribute__((visibility(\"default\"))) const emulator::Exports plywood_emulated_module = {&plywood_module, plywood_kernels, " +
+         std::to_string(kernels.size()) + ", __start_plywood_shared, __stop_plywood_shared};\n";
+}
+
+struct Scratch {
+  std::string directory;
+  Scratch() {
+    directory = temporary() + "/plywood-compile-XXXXXX";
+    if (!mkdtemp(&directory[0])) directory.clear();
+  }
+  ~Scratch() {
+    for (const char* name : {"/program.cpp", "/expanded.cpp", "/library.so", "/said"}) unlink((directory + name).c_str());
+    rmdir(directory.c_str());
+  }
+};
+
+int compile(Program& p, int architecture, const std::vector<std::string>& defines) {
+  const char* cxx = getenv("CXX");
+  std::vector<std::string> compiler = {cxx && *cxx ? cxx : "c++"};
+  // Nothing of one module may be shared with another one, as GNU's "unique" symbols would be.
+  std::vector<std::string> flags = {"-std=c++17", "-O2", "-w", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics",
+                                    "-fno-gnu-unique", "-fno-strict-aliasing", "-ffp-contract=off"};
+  const char* strict = getenv("PLYWOOD_EMULATOR_STRICT");
+  if (strict && *strict && *strict != '0')
+    for (const char* f : {"-fsanitize=alignment,bounds,shift,signed-integer-overflow", "-fsanitize-undefined-trap-on-error"}) flags.push_back(f);
+  std::string text = std::string(device_text) + "\n# 1 \"" + p.name + "\"\n" + p.text;
+  std::string key = text;
+  for (const auto& list : {compiler, flags, defines})
+    for (auto& word : list) key += '\n' + word;
+  std::string cached = cache_directory() + "/" + hash(key);
+
+  ImageHeader header = {};
+  memcpy(header.magic, image_magic, sizeof header.magic);
+  header.architecture = unsigned(architecture);
+  header.is_virtual = p.is_virtual;
+  std::string library;
+  if (!read_file(cached, library) || library.size() < 64) {
+    Scratch scratch;
+    if (scratch.directory.empty()) {
+      p.log = "plywood emulator: no temporary directory\n";
+      return internal_error;
+    }
+    std::string source = scratch.directory + "/program.cpp", expanded = scratch.directory + "/expanded.cpp", result = scratch.directory + "/library.so",
+                said = scratch.directory + "/said";
+    write_file(source, text);
+    // First the preprocessor alone, so that kernels that a macro makes are found.
+    std::vector<std::string> words = compiler;
+    words.insert(words.end(), {"-std=c++17", "-E", "-w"});
+    words.insert(words.end(), defines.begin(), defines.end());
+    words.insert(words.end(), {source, "-o", expanded});
+    if (!run(words, said, p.log)) return compilation;
+    std::string program;
+    read_file(expanded, program);
+    program += registration(find_kernels(program));
+    write_file(expanded, program);
+    words = compiler;
+    words.insert(words.end(), flags.begin(), flags.end());
+    words.insert(words.end(), {"-D__global__=", "-D__launch_bounds__(...)=", "-shared", "-Wl,-z,defs", expanded, "-o", result, "-lm"});
+    if (!run(words, said, p.log)) return compilation;
+    read_file(result, library);
+    // Under its final name only when complete: other processes read it at the same time.
+    std::string unfinished = cached + "." + std::to_string(getpid());
+    if (write_file(unfinished, library)) rename(unfinished.c_str(), cached.c_str());
+  }
+  header.size = library.size();
+  p.image.assign(reinterpret_cast<const char*>(&header), sizeof header);
+  p.image += library;
+  return success;
+}
+
+const int architectures[] = {75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121};
+
+} // namespace
+
+#define API extern "C" __attribute__((visibility("default"))) int
+
+API nvrtcVersion(int* major, int* minor) {
+  ENTER();
+  if (!major || !minor) return invalid_input;
+  *major = 13;
+  *minor = 0;
+  return success;
+}
+API nvrtcGetNumSupportedArchs(int* count) {
+  if (!count) return invalid_input;
+  *count = sizeof architectures / sizeof *architectures;
+  return success;
+}
+API nvrtcGetSupportedArchs(int* list) {
+  if (!list) return invalid_input;
+  memcpy(list, architectures, sizeof architectures);
+  return success;
+}
+API nvrtcCreateProgram(Program** program, const char* text, const char* name, int headers, const char* const*, const char* const*) {
+  ENTER();
+  if (!program || !text || headers < 0) return invalid_input;
+  if (headers > 0) {
+    fprintf(stderr, "plywood emulator: nvrtcCreateProgram: headers are not emulated\n");
+    return invalid_input;
+  }
+  *program = new Program();
+  (*program)->text = text;
+  (*program)->name = name && *name ? name : "default_program";
+  return success;
+}
+API nvrtcDestroyProgram(Program** program) {
+  ENTER();
+  if (!program || !*program) return invalid_program;
+  delete *program;
+  *program = nullptr;
+  return success;
+}
+API nvrtcCompileProgram(Program* p, int count, const char* const* options) {
+  ENTER();
+  if (!p) return invalid_program;
+  p->log.clear();
+  p->image.clear();
+  int architecture = 0;
+  std::vector<std::string> defines;
+  for (int i = 0; i < count; ++i) {
+    std::string option = options[i], value;
+    // An option's value stands behind a `=` or is the next option.
+    size_t equal = option.find('=');
+    std::string name = option.substr(0, equal);
+    auto take = [&]() -> std::string {
+      if (equal != std::string::npos) return option.substr(equal + 1);
+      return i + 1 < count ? options[++i] : "";
+    };
+    auto refuse = [&](const std::string& why) {
+      p->log = "nvrtc: error: " + why + "\n";
+      return int(invalid_option);
+    };
+    if (name == "--gpu-architecture" || name == "-arch") {
+      value = take();
+      p->is_virtual = value.compare(0, 8, "compute_") == 0;
+      if (!p->is_virtual && value.compare(0, 3, "sm_") != 0) return refuse("invalid value for --gpu-architecture (-arch)");
+      architecture = atoi(value.c_str() + (p->is_virtual ? 8 : 3));
+      bool known = false;
+      for (int a : architectures) known |= a == architecture;
+      if (!known) return refuse("invalid value for --gpu-architecture (-arch)");
+    } else if (name == "--std" || name == "-std") {
+      value = take();
+      if (value != "c++17") return refuse("only --std=c++17 is emulated");
+    } else if (option.compare(0, 2, "-D") == 0 && option.size() > 2) {
+      defines.push_back(option);
+    } else if (name == "--define-macro" || option == "-D") {
+      defines.push_back("-D" + take());
+    } else if (name == "--fmad" || name == "-fmad" || name == "--ftz" || name == "--prec-div" || name == "--prec-sqrt" || name == "--use_fast_math" ||
+               name == "-use_fast_math" || name == "--restrict" || name == "-restrict" || name == "--extra-device-vectorization" || name == "--maxrregcount" ||
+               name == "--device-as-default-execution-space" || name == "-default-device" || name == "-lineinfo" || name == "--generate-line-info" ||
+               name == "--disable-warnings" || name == "-w") {
+      // They change how fast or how exact a device is.
+      if (name == "--maxrregcount" && equal == std::string::npos) ++i;
+    } else {
+      return refuse("unrecognized option " + option + " found");
+    }
+  }
+  // The real one takes a default here, with which no kernel would load on most devices.
+  if (architecture == 0) {
+    p->log = "plywood emulator: --gpu-architecture is missing\n";
+    return invalid_option;
+  }
+  return compile(*p, architecture, defines);
+}
+API nvrtcGetCUBINSize(Program* p, size_t* size) {
+  ENTER();
+  if (!p) return invalid_program;
+  if (!size) return invalid_input;
+  *size = p->is_virtual ? 0 : p->image.size();
+  return success;
+}
+API nvrtcGetCUBIN(Program* p, char* bytes) {
+  ENTER();
+  if (!p || p->image.empty() || p->is_virtual) return invalid_program;
+  if (!bytes) return invalid_input;
+  memcpy(bytes, p->image.data(), p->image.size());
+  return success;
+}
+// The PTX is the same image; text with a closing zero, as PTX is, it only looks like by its first letters.
+API nvrtcGetPTXSize(Program* p, size_t* size) {
+  ENTER();
+  if (!p) return invalid_program;
+  if (!size) return invalid_input;
+  *size = p->image.size() + 1;
+  return success;
+}
+API nvrtcGetPTX(Program* p, char* bytes) {
+  ENTER();
+  if (!p || p->image.empty()) return invalid_program;
+  if (!bytes) return invalid_input;
+  memcpy(bytes, p->image.c_str(), p->image.size() + 1);
+  return success;
+}
+API nvrtcGetProgramLogSize(Program* p, size_t* size) {
+  ENTER();
+  if (!p) return invalid_program;
+  if (!size) return invalid_input;
+  *size = p->log.size() + 1;
+  return success;
+}
+API nvrtcGetProgramLog(Program* p, char* text) {
+  ENTER();
+  if (!p) return invalid_program;
+  if (!text) return invalid_input;
+  memcpy(text, p->log.c_str(), p->log.size() + 1);
+  return success;
+}
+extern "C" __attribute__((visibility("default"))) const char* nvrtcGetErrorString(int code) {
+  static const char* const names[] = {"NVRTC_SUCCESS", "NVRTC_ERROR_OUT_OF_MEMORY", "NVRTC_ERROR_PROGRAM_CREATION_FAILURE", "NVRTC_ERROR_INVALID_INPUT",
+                                      "NVRTC_ERROR_INVALID_PROGRAM", "NVRTC_ERROR_INVALID_OPTION", "NVRTC_ERROR_COMPILATION",
+                                      "NVRTC_ERROR_BUILTIN_OPERATION_FAILURE", "NVRTC_ERROR_NO_NAME_EXPRESSIONS_AFTER_COMPILATION",
+                                      "NVRTC_ERROR_NO_LOWERED_NAMES_BEFORE_COMPILATION", "NVRTC_ERROR_NAME_EXPRESSION_NOT_VALID", "NVRTC_ERROR_INTERNAL_ERROR"};
+  return code >= 0 && code < 12 ? names[code] : "NVRTC_ERROR unknown";
+}
