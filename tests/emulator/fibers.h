@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <string>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -80,12 +79,10 @@ struct Failure {
 class Blocks {
   struct Fiber {
     Context context;
-    char* stack = nullptr;
+    char* stack;
     Index thread;
-    unsigned lane, result_ready;
-    unsigned long long value;
+    unsigned long long value; // what it brings to a warp operation, then what it gets
     int source;
-    bool idle;
   };
   // Lanes of one warp that wait for each other.
   struct Meeting {
@@ -93,53 +90,77 @@ class Blocks {
     unsigned mask, arrived;
     Fiber* lanes[32];
   };
+  struct Warp {
+    std::vector<Meeting> meetings;
+    size_t open = 0; // so many of them are under way
+  };
 
-  std::vector<Fiber*> fibers, idle, waiting;
-  std::deque<Fiber*> ready;
-  std::vector<std::vector<Meeting>> warps;
+  std::vector<Fiber*> fibers, idle;
+  std::vector<Fiber*> waiting;   // at the block's barrier
+  std::vector<Fiber*> ready;     // may go on, from `next_ready` on
+  size_t next_ready = 0;
+  std::vector<Warp> warps;
+  unsigned blocked_lanes = 0;
   Context scheduler;
   Fiber* current = nullptr;
   Module* module = nullptr;
   const Kernel* kernel = nullptr;
   void** parameters = nullptr;
   Failure failure;
-  unsigned threads = 0, blocked_lanes = 0;
+  unsigned threads = 0;
   volatile sig_atomic_t running = 0;
 
   static void fiber_main() {
     Blocks& b = self();
     for (;;) {
       b.kernel->threads(b.parameters);
-      b.current->idle = true;
-      Context::change(b.current->context, b.scheduler);
+      b.idle.push_back(b.current);
+      b.leave();
     }
   }
 
   Fiber* take_idle() {
     if (idle.empty()) {
-      Fiber* f = new Fiber();
       // The lowest page stays without access: a stack that overflows is noticed.
       void* memory = mmap(nullptr, stack_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       long page = sysconf(_SC_PAGESIZE);
-      if (memory == MAP_FAILED || mprotect((char*)memory + page, stack_bytes - page, PROT_READ | PROT_WRITE) != 0) {
+      if (memory == MAP_FAILED || mprotect((char*)memory + page, stack_bytes - size_t(page), PROT_READ | PROT_WRITE) != 0) {
         perror("plywood emulator: no memory for the stacks of a block's threads");
         abort();
       }
+      Fiber* f = new Fiber();
       f->stack = static_cast<char*>(memory);
-      fibers.push_back(f);
       f->context.prepare(f->stack, stack_bytes, fiber_main);
+      fibers.push_back(f);
       idle.push_back(f);
     }
     Fiber* f = idle.back();
     idle.pop_back();
-    f->idle = false;
     return f;
   }
 
-  void resume(Fiber* f) {
-    current = f;
-    Context::change(scheduler, f->context);
-    if (f->idle) idle.push_back(f);
+  // The fiber to run next, or null when none can go on.
+  Fiber* pick() {
+    if (next_ready == ready.size() && !module->unstarted && waiting.size() == threads) {
+      ready.swap(waiting);
+      waiting.clear();
+      next_ready = 0;
+    }
+    if (next_ready < ready.size()) {
+      Fiber* f = ready[next_ready++];
+      if (next_ready == ready.size()) ready.clear(), next_ready = 0;
+      module->thread = f->thread;
+      return f;
+    }
+    return module->unstarted ? take_idle() : nullptr;
+  }
+
+  // Goes on with another fiber; returns when it is this one's turn again.
+  void leave() {
+    Fiber *from = current, *to = pick();
+    if (to == from) return;
+    current = to;
+    Context::change(from->context, to ? to->context : scheduler);
   }
 
   unsigned linear(Index t) const { return t.x + module->block_size.x * (t.y + module->block_size.y * t.z); }
@@ -150,7 +171,7 @@ class Blocks {
     return text;
   }
 
-  // Ends the launch; the fibers are thrown away where they stand, which kernels, having no destructors to run, do not mind.
+  // Ends the launch: the fibers are thrown away where they stand, which kernels, having no destructors to run, do not mind.
   [[noreturn]] void fail(int code, std::string message) {
     failure = {code, std::move(message)};
     Context::change(current->context, scheduler);
@@ -160,7 +181,7 @@ class Blocks {
   void wait_for_block() {
     current->thread = module->thread;
     waiting.push_back(current);
-    Context::change(current->context, scheduler);
+    leave();
   }
 
   unsigned long long meet(Exchange kind, unsigned mask, unsigned long long value, int source) {
@@ -172,17 +193,23 @@ class Blocks {
     if (!(mask >> lane & 1)) fail(launch_failed, "a thread takes part in a warp operation whose mask leaves it out" + where(f->thread));
     f->value = value;
     f->source = source;
-    std::vector<Meeting>& meetings = warps[index / 32];
+    Warp& warp = warps[index / 32];
     size_t i = 0;
-    while (i < meetings.size() && meetings[i].mask != mask) ++i;
-    if (i == meetings.size()) meetings.push_back({kind, mask, 0, {}});
-    Meeting& m = meetings[i];
+    while (i < warp.open && warp.meetings[i].mask != mask) ++i;
+    if (i == warp.open) {
+      if (warp.meetings.size() == i) warp.meetings.emplace_back();
+      warp.meetings[i].kind = kind;
+      warp.meetings[i].mask = mask;
+      warp.meetings[i].arrived = 0;
+      ++warp.open;
+    }
+    Meeting& m = warp.meetings[i];
     if (m.kind != kind) fail(launch_failed, "the lanes of a warp wait in different operations" + where(f->thread));
     m.arrived |= 1u << lane;
     m.lanes[lane] = f;
     if (m.arrived != needed) {
       ++blocked_lanes;
-      Context::change(f->context, scheduler);
+      leave();
       return f->value;
     }
     unsigned long long ballot = 0;
@@ -204,7 +231,7 @@ class Blocks {
         --blocked_lanes;
       }
     }
-    meetings.erase(meetings.begin() + i);
+    if (i != --warp.open) m = warp.meetings[warp.open];
     return f->value;
   }
 
@@ -250,8 +277,9 @@ class Blocks {
     for (Fiber* f : fibers) f->context.prepare(f->stack, stack_bytes, fiber_main);
     idle = fibers;
     ready.clear();
+    next_ready = 0;
     waiting.clear();
-    for (auto& w : warps) w.clear();
+    for (Warp& w : warps) w.open = 0;
     blocked_lanes = 0;
   }
 
@@ -260,37 +288,26 @@ class Blocks {
     module->next = module->backwards ? Index{size.x - 1, size.y - 1, size.z - 1} : Index{0, 0, 0};
     module->unstarted = threads;
     module->ended = 0;
-    for (;;) {
-      if (!ready.empty()) {
-        Fiber* f = ready.front();
-        ready.pop_front();
-        module->thread = f->thread;
-        resume(f);
-      } else if (module->unstarted) {
-        resume(take_idle());
-      } else if (waiting.empty() && blocked_lanes == 0) {
-        return true;
-      } else if (blocked_lanes != 0) {
-        const Meeting* m = nullptr;
-        for (auto& w : warps)
-          if (!w.empty()) m = &w[0];
-        unsigned lane = unsigned(__builtin_ctz(m->arrived));
-        failure = {launch_failed, "lanes of a warp wait in a warp operation that other lanes of its mask never reach" + where(m->lanes[lane]->thread)};
-      } else if (waiting.size() == threads) {
-        ready.assign(waiting.begin(), waiting.end());
-        waiting.clear();
-      } else {
-        failure = {launch_failed, "threads wait at __syncthreads that others, which have ended, never reached" + where(waiting[0]->thread)};
-      }
-      if (failure.code) return false;
+    current = take_idle();
+    Context::change(scheduler, current->context);
+    if (!failure.code && blocked_lanes != 0) {
+      for (Warp& w : warps)
+        if (w.open) {
+          Index t = w.meetings[0].lanes[__builtin_ctz(w.meetings[0].arrived)]->thread;
+          failure = {launch_failed, "lanes of a warp wait in a warp operation that other lanes of its mask never reach" + where(t)};
+        }
+    } else if (!failure.code && !waiting.empty()) {
+      failure = {launch_failed, "threads wait at __syncthreads that others, which have ended, never reached" + where(waiting[0]->thread)};
     }
+    return failure.code == 0;
   }
 
 public:
   static constexpr int illegal_address = 700, misaligned_address = 716, launch_failed = 719;
-  bool backwards = false, refill_every_block = false;
 
-  Failure run(const Exports& exports, const Kernel& k, Index grid, Index block, void** arguments) {
+  // Backwards: the last block and the last thread first; nobody may rely on an order. Strict: shared memory is NaN at the start
+  // of every block and not only of the first.
+  Failure run(const Exports& exports, const Kernel& k, Index grid, Index block, void** arguments, bool backwards, bool strict) {
     module = exports.module;
     kernel = &k;
     parameters = arguments;
@@ -308,7 +325,7 @@ public:
     for (unsigned long long i = 0; i < blocks; ++i) {
       unsigned long long b = backwards ? blocks - 1 - i : i;
       module->block = {unsigned(b % grid.x), unsigned(b / grid.x % grid.y), unsigned(b / grid.x / grid.y)};
-      if (i == 0 || refill_every_block) memset(exports.shared_begin, 0xff, size_t(exports.shared_end - exports.shared_begin));
+      if (i == 0 || strict) memset(exports.shared_begin, 0xff, size_t(exports.shared_end - exports.shared_begin));
       if (!run_block()) {
         discard();
         break;

@@ -28,7 +28,8 @@ struct Touched {
   uintptr_t start;
   size_t bytes;
   enum { OnDevice, Pinned, Anywhere } where;
-  std::string name;
+  const char* name;
+  int parameter = -1; // of the kernel `name`
 };
 
 struct Work {
