@@ -370,7 +370,88 @@ static void graphs() {
   EQUAL(call("cuEventRecord", fork, other), 0);
   EQUAL(call("cuStreamWaitEvent", stream, fork, 0u), 905);
   EQUAL(call("cuStreamEndCapture", stream, &graph), 901);
+  EQUAL(call("cuStreamBeginCapture_v2", stream, 1), 0);
+  EQUAL(call("cuEventRecord", fork, stream), 0);
+  EQUAL(call("cuEventQuery", fork), 907);
+  EQUAL(call("cuStreamEndCapture", stream, &graph), 901);
+  // A blocking stream may not be captured while the NULL stream is used, and only the origin ends a capture.
+  void* blocking;
+  EQUAL(call("cuStreamCreate", &blocking, 0u), 0);
+  EQUAL(call("cuStreamBeginCapture_v2", blocking, 2), 0);
+  EQUAL(call("cuMemsetD8Async", d, (unsigned char)0, size_t(4), (void*)nullptr), 906);
+  EQUAL(call("cuStreamEndCapture", blocking, &graph), 901);
   EQUAL(call("cuCtxSynchronize"), 0);
+  // A graph that outlives the memory it works on.
+  EQUAL(call("cuStreamBeginCapture_v2", stream, 1), 0);
+  EQUAL(launch("add_one", {4}, {32}, d, 100), 0);
+  EQUAL(call("cuStreamEndCapture", stream, &graph), 0);
+  EQUAL(call("cuGraphInstantiateWithFlags", &executable, graph, 0ull), 0);
+  EQUAL(call("cuMemFree_v2", d), 0);
+  EQUAL(call("cuGraphLaunch", executable, stream), 0);
+  EQUAL(call("cuStreamSynchronize", stream), 700);
+}
+static void eager() {
+  setenv("PLYWOOD_EMULATOR_LAZY", "0", 1);
+  start();
+  Pointer d = device_memory(16), host = pinned_memory(16);
+  EQUAL(call("cuMemsetD32Async", d, 0x3f800000u, size_t(4), stream), 0);
+  EQUAL(call("cuMemcpyDtoHAsync_v2", (void*)host, d, size_t(16), stream), 0);
+  EQUAL(((float*)host)[3], 1);
+  EQUAL(call("cuStreamQuery", stream), 0);
+}
+static void null_stream() {
+  start(0);
+  load_kernels();
+  // Synchronous copies wait for blocking streams, and for no others.
+  Pointer d = upload(std::vector<float>(4, 1));
+  EQUAL(launch("add_one", {1}, {32}, d, 4), 0);
+  float back[4];
+  EQUAL(call("cuMemcpyDtoH_v2", (void*)back, d, size_t(16)), 0);
+  EQUAL(back[0], 2);
+  EQUAL(call("cuStreamCreate", &stream, 1u), 0);
+  EQUAL(launch("add_one", {1}, {32}, d, 4), 0);
+  EQUAL(call("cuMemcpyDtoH_v2", (void*)back, d, size_t(16)), 0);
+  EQUAL(back[0], 2);
+  EQUAL(call("cuCtxSynchronize"), 0);
+  EQUAL(call("cuMemcpyDtoH_v2", (void*)back, d, size_t(16)), 0);
+  EQUAL(back[0], 3);
+}
+// What a program says on stderr until it ends.
+static std::string said_by(std::function<void()> program, int* status) {
+  int ends[2];
+  if (pipe(ends) != 0) exit(1);
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], 2);
+    close(ends[0]);
+    program();
+    exit(0);
+  }
+  close(ends[1]);
+  std::string text;
+  char buffer[512];
+  for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;) text.append(buffer, size_t(n));
+  waitpid(child, status, 0);
+  return text;
+}
+static void leaks_and_aborts() {
+  int status;
+  std::string said = said_by([] {
+    setenv("PLYWOOD_EMULATOR_LEAKS", "1", 1);
+    start();
+    device_memory(100);
+    Pointer freed = device_memory(50);
+    call("cuMemFree_v2", freed);
+  }, &status);
+  EQUAL(status, 0);
+  EXPECT(said.find("never freed: 1 device blocks (100 bytes), 0 pinned blocks (0 bytes), 1 streams") != std::string::npos);
+  said = said_by([] {
+    setenv("PLYWOOD_EMULATOR_ABORT", "1", 1);
+    start();
+    call("cuMemFree_v2", device_memory(50) + 1);
+  }, &status);
+  EXPECT(WIFSIGNALED(status) && said.find("cuMemFree_v2: not the start of a block") != std::string::npos);
 }
 
 static void out_of_memory() {
@@ -516,6 +597,15 @@ static void no_devices() {
   EQUAL(call("cuInit", 0u), 100);
   int count;
   EQUAL(call("cuDeviceGetCount", &count), 3);
+}
+
+static void kernels_backwards() {
+  setenv("PLYWOOD_EMULATOR_BACKWARDS", "1", 1);
+  kernels();
+}
+static void kernels_strict() {
+  setenv("PLYWOOD_EMULATOR_STRICT", "1", 1);
+  kernels();
 }
 
 // ---- matrix products
@@ -760,7 +850,7 @@ int main(int count, char** arguments) {
   const struct {
     const char* name;
     void (*run)();
-  } all[] = {{"kernels", kernels}, {"compile errors", compile_errors}, {"laziness", laziness}, {"graphs", graphs}, {"out of memory", out_of_memory},
+  } all[] = {{"kernels", kernels}, {"kernels, backwards", kernels_backwards}, {"kernels, strict", kernels_strict}, {"compile errors", compile_errors}, {"laziness", laziness}, {"graphs", graphs}, {"eager", eager}, {"NULL stream", null_stream}, {"leaks and aborts", leaks_and_aborts}, {"out of memory", out_of_memory},
              {"overrun of a kernel", overrun_of_a_kernel}, {"overrun found at free", overrun_found_at_free}, {"fault of a kernel", fault_of_a_kernel},
              {"strict: overrun", strict_overrun}, {"strict: misaligned", strict_misaligned}, {"divergence", divergence}, {"wrong pointers", wrong_pointers},
              {"injected failures", injected}, {"two devices", devices}, {"no devices", no_devices}, {"products", products}, {"speed", speed}};
@@ -771,7 +861,7 @@ int main(int count, char** arguments) {
     pid_t child = fork();
     if (child == 0) {
       // The emulator's messages are expected here.
-      if (!getenv("SHOW")) (void)!freopen("/dev/null", "w", stderr);
+      if (!getenv("SHOW")) (void)!freopen("/dev/null", "w", stderr), setvbuf(stderr, nullptr, _IONBF, 0);
       check.run();
       printf("%s %s (%d checks)\n", failures ? "FAILED" : "ok    ", check.name, checks);
       fflush(stdout);
