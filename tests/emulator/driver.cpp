@@ -248,6 +248,8 @@ API cuCtxGetDevice(int* device) {
 }
 API cuCtxSynchronize() {
   ENTER(Quiet);
+  for (auto& capture : state().captures)
+    if (capture->graph->device == current) return break_capture(capture, capture_unsupported, __func__, "a stream of the context is captured");
   if (int code = finish_device(current)) return code;
   if (state().memory.all_intact()) return success;
   return fault(current, illegal_address, "found by cuCtxSynchronize");

@@ -241,6 +241,11 @@ class Blocks {
   }
   static void trap(const char* message) { self().fail(launch_failed, message + self().where(self().module->thread)); }
 
+#ifdef __x86_64__
+  static constexpr int checked = SIGILL; // what a check of -fsanitize ends in
+#else
+  static constexpr int checked = SIGTRAP;
+#endif
   // A fault within a kernel becomes CUDA's error; any other goes where it would have gone.
   static inline struct sigaction before[32];
   static void on_signal(int number, siginfo_t* info, void*) {
@@ -251,12 +256,12 @@ class Blocks {
     }
     char text[160];
     int code = illegal_address;
-    if (number == SIGSEGV && info->si_code == SI_KERNEL) {
+    if ((number == SIGSEGV && info->si_code == SI_KERNEL) || (number == SIGBUS && info->si_code == BUS_ADRALN)) {
       code = misaligned_address;
       snprintf(text, sizeof text, "an access to a misaligned or impossible address");
     } else if (number == SIGSEGV || number == SIGBUS) {
       snprintf(text, sizeof text, "an access to address %p, which is no device memory", info->si_addr);
-    } else if (number == SIGILL) {
+    } else if (number == checked) {
       code = misaligned_address;
       snprintf(text, sizeof text, "a misaligned access, an index outside of its array, or a shift by too many bits");
     } else {
@@ -270,7 +275,7 @@ class Blocks {
     action.sa_sigaction = on_signal;
     // Not blocked while it runs, since it never returns when it leaves a kernel.
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-    for (int number : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(number, &action, &before[number]);
+    for (int number : {SIGSEGV, SIGBUS, SIGFPE, checked}) sigaction(number, &action, &before[number]);
   }
 
   void discard() {
