@@ -163,7 +163,7 @@ static void products() {
       product({14, 14, 68, 0, ta, tb, epilogue, 1, 1.0, 0.0}, 9, 10, 11);
       if (epilogue <= 6) product({1, 1, 70, 1, ta, tb, epilogue, 1, 1.5, 1.0}, 8, 9, 10);
     }
-    product({0, 0, 68, 0, ta, tb, 1, 3, 1.0, 1.0}, 5, 6, 7);
+    for (uint32_t epilogue : {1u, 6u}) product({0, 0, 68, 0, ta, tb, epilogue, 3, 1.0, 1.0}, 5, 6, 7);
   }
   // What the real library refuses.
   Pointer x = upload(std::vector<float>(4096, 1)), y = device_memory(16384);

@@ -113,7 +113,6 @@ int understand(const MatmulDesc* d, const Layout* a, const Layout* b, const Layo
   default: return refuse(not_supported, "this epilogue");
   }
   if (p.uses_bias() && d->bias_type != -1 && d->bias_type != out->type) return refuse(not_supported, "a bias of another type than D");
-  if (p.uses_bias() && p.batch != 1) return refuse(not_supported, "a bias for a batch of matrices");
   if (p.uses_aux()) {
     if (d->aux_ld % 128 != 0) return refuse(not_supported, "the leading dimension of the ReLU mask, in bits, is no multiple of 128");
     if (d->aux_ld < int64_t(p.m)) return refuse(invalid_value, "the leading dimension of the ReLU mask is less than D's rows");
