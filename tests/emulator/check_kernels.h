@@ -168,6 +168,10 @@ static void compile_errors() {
   EQUAL(compile("", {"--gpu-architecture=sm_80"}, &image, nullptr), 0);
   EQUAL(call("cuModuleLoadData", &module, (const void*)image.data()), 209);
   EQUAL(call("cuModuleLoadData", &module, (const void*)"\177ELF and so on, but no image"), 200);
+  EQUAL(compile("", {"--gpu-architecture=sm_90"}, &image, nullptr), 0);
+  EQUAL(call("cuModuleLoadData", &module, (const void*)image.data()), 0);
+  image[1000] ^= 1;
+  EQUAL(call("cuModuleLoadData", &module, (const void*)image.data()), 200);
 }
 
 static void kernels_backwards() {

@@ -63,14 +63,22 @@ struct Exports {
   char *shared_begin, *shared_end; // every __shared__ variable of the module
 };
 
-// What NVRTC's emulation gives out as a CUBIN: this header, then a shared library.
+// What NVRTC's emulation gives out as a CUBIN: this header, then a shared library. Programs keep CUBINs on disk, so the driver
+// must notice one that is damaged, or that another version of the emulator made.
 struct ImageHeader {
   char magic[24];
+  unsigned long long version, size, checksum;
   unsigned architecture; // 90 for sm_90
   unsigned is_virtual;   // compiled for compute_90: runs on every later architecture, too
-  unsigned long long size;
+  unsigned is_strict;    // compiled under PLYWOOD_EMULATOR_STRICT=1
 };
 constexpr char image_magic[24] = "plywood emulator image";
+
+inline unsigned long long checksum(const char* bytes, unsigned long long count) {
+  unsigned long long sum = 0xcbf29ce484222325ull;
+  for (unsigned long long i = 0; i < count; ++i) sum = (sum ^ (unsigned char)bytes[i]) * 0x100000001b3ull;
+  return sum;
+}
 
 // Device memory that a piece of work touches.
 struct Range {

@@ -31,12 +31,17 @@ API cuModuleLoadData(void** module, const void* image) {
     return invalid_image;
   }
   memcpy(&header, image, sizeof header);
+  if (header.version != PLYWOOD_EMULATOR_VERSION || (header.is_strict != 0) != state().strict) {
+    say("cuModuleLoadData: an image of another version of the emulator, or of one that is strict where this one is not");
+    return invalid_image;
+  }
   // Machine code runs within its major version, from its minor version on.
   if (header.is_virtual ? header.architecture > 90 : header.architecture != 90) return no_binary;
   const char* directory = getenv("TMPDIR");
   std::string path = std::string(directory && *directory ? directory : "/tmp") + "/plywood-kernels-XXXXXX";
   int file = mkostemp(&path[0], O_CLOEXEC);
   if (file < 0) return fault(current, 304, "cuModuleLoadData: no temporary file at " + path);
+  // The kernel reads the image: where it is cut off and no memory follows, that is an error and not a fault.
   const char* bytes = static_cast<const char*>(image) + sizeof header;
   size_t left = header.size;
   while (left) {
@@ -44,11 +49,13 @@ API cuModuleLoadData(void** module, const void* image) {
     if (n <= 0) break;
     bytes += n, left -= size_t(n);
   }
+  std::vector<char> written(left ? 0 : header.size);
+  bool whole = !left && pread(file, written.data(), written.size(), 0) == ssize_t(written.size()) && checksum(written.data(), written.size()) == header.checksum;
   close(file);
-  void* library = left ? nullptr : dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* library = whole ? dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL) : nullptr;
   unlink(path.c_str());
   if (!library) {
-    say("cuModuleLoadData: %s", left ? "the temporary file could not be written" : dlerror());
+    say("cuModuleLoadData: %s", whole ? dlerror() : "a damaged image");
     return invalid_image;
   }
   auto exports = static_cast<const Exports*>(dlsym(library, "plywood_emulated_module"));

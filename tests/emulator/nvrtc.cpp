@@ -141,8 +141,9 @@ int compile(Program& p, int architecture, const std::vector<std::string>& define
   // Nothing of one module may be shared with another one, as GNU's "unique" symbols would be.
   std::vector<std::string> flags = {"-std=c++17", "-O2", "-w", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics",
                                     "-fno-gnu-unique", "-fno-strict-aliasing", "-ffp-contract=off"};
-  const char* strict = getenv("PLYWOOD_EMULATOR_STRICT");
-  if (strict && *strict && *strict != '0')
+  const char* strict_text = getenv("PLYWOOD_EMULATOR_STRICT");
+  bool strict = strict_text && *strict_text && *strict_text != '0';
+  if (strict)
     for (const char* f : {"-fsanitize=alignment,bounds,shift,signed-integer-overflow", "-fsanitize-undefined-trap-on-error"}) flags.push_back(f);
   std::string text = std::string(device_text) + "\n# 1 \"" + p.name + "\"\n" + p.text;
   std::string key = text;
@@ -154,6 +155,8 @@ int compile(Program& p, int architecture, const std::vector<std::string>& define
   memcpy(header.magic, image_magic, sizeof header.magic);
   header.architecture = unsigned(architecture);
   header.is_virtual = p.is_virtual;
+  header.is_strict = strict;
+  header.version = PLYWOOD_EMULATOR_VERSION;
   std::string library;
   if (!read_file(cached, library) || library.size() < 64) {
     Scratch scratch;
@@ -184,6 +187,7 @@ int compile(Program& p, int architecture, const std::vector<std::string>& define
     if (write_file(unfinished, library)) rename(unfinished.c_str(), cached.c_str());
   }
   header.size = library.size();
+  header.checksum = checksum(library.data(), library.size());
   p.image.assign(reinterpret_cast<const char*>(&header), sizeof header);
   p.image += library;
   return success;
