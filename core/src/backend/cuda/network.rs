@@ -97,7 +97,7 @@ impl Act {
 }
 
 /// What the file of activations wants before it.
-fn definitions(formula: Option<Formula>) -> String {
+pub(super) fn definitions(formula: Option<Formula>) -> String {
     let Formula { forward, derivative, constants: [a, b] } =
         formula.unwrap_or(Formula { forward: "x", derivative: "REAL(1)", constants: [0.0; 2] });
     let number = |x: f64| match x {
