@@ -208,6 +208,19 @@ fn every_optimizer() {
     }
 }
 
+#[test]
+fn saved_and_loaded_where_it_is() {
+    let Some(gpu) = gpu() else { return };
+    let model = ReLUs::init(&mut Generator::manual_seed(2));
+    let bytes = plywood::io::to_bytes(&model).unwrap();
+    let mut there = ReLUs::init(&mut Generator::manual_seed(3)).to(&gpu).unwrap();
+    plywood::io::load_bytes(&mut there, &bytes).unwrap();
+    assert_eq!(there.device(), gpu);
+    assert_eq!(plywood::io::to_bytes(&there).unwrap(), bytes);
+    assert!(plywood::io::load_bytes(&mut there, &bytes[..100]).is_err());
+    assert_eq!(here(&there).parameters(), model.parameters());
+}
+
 /// The moments go with the parameters.
 #[test]
 fn to_the_gpu_and_back() {
