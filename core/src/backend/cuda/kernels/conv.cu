@@ -346,7 +346,8 @@ __device__ __forceinline__ void weigh(const REAL* dy, const REAL* x, REAL* parti
     for (unsigned i = threadIdx.x; i < N; i += T::COUNT)
         table[i] = column + i < columns ? forward.tap(forward.term(column + i)) : Tap{0, OUTSIDE, OUTSIDE, -1};
     unsigned pixels = s.batch * s.out_height * s.out_width;
-    unsigned begin = (unsigned)((size_t)pixels * blockIdx.z / gridDim.z), end = (unsigned)((size_t)pixels * (blockIdx.z + 1) / gridDim.z);
+    unsigned begin = (unsigned)((size_t)pixels * blockIdx.z / gridDim.z);
+    unsigned end = (unsigned)((size_t)pixels * (blockIdx.z + 1) / gridDim.z);
     unsigned of_row = row + threadIdx.x / DEEP, first = begin + threadIdx.x % DEEP;
     Weigh<T> source = {
         s, table, x, dy + (size_t)of_row * s.out_height * s.out_width, of_row < rows ? rows - of_row : 0,

@@ -104,8 +104,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     Fold fold(outer, size, inner, gridDim.y, blockIdx.y);
     auto merge = [&](Wider a, Wider b) { return op == PROD ? times(a, b) : plus(a, b); };
     fold.each(
-        x, (Wider)(op == PROD), [&](Wider sum, T x, size_t column, size_t) { return merge(sum, term(op, x, about ? about[column] : (T)0)); },
-        merge,
+        x, (Wider)(op == PROD),
+        [&](Wider sum, T x, size_t column, size_t) { return merge(sum, term(op, x, about ? about[column] : (T)0)); }, merge,
         [&](size_t column, Wider sum) {
             if (gridDim.y > 1)
                 partial[blockIdx.y * fold.columns + column] = sum;
@@ -168,7 +168,10 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     auto merge = [&](Found a, Found b) { return before(op, a, b); };
     fold.each(
         x, nothing<T>(op),
-        [&](Found found, T x, size_t, size_t i) { return merge(found, Found{op == MAX_ABS && is_negative(x) ? negated(x) : x, i}); }, merge,
+        [&](Found found, T x, size_t, size_t i) {
+            return merge(found, Found{op == MAX_ABS && is_negative(x) ? negated(x) : x, i});
+        },
+        merge,
         [&](size_t column, Found found) {
             if (gridDim.y > 1)
                 partial[blockIdx.y * fold.columns + column] = found;

@@ -92,7 +92,10 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         [&](size_t i) {
             PackOf<T> xs = operand(x, a, i), ys = operand(y, b, i), zs;
             if (!binary_of<WIDTH_OF<T>>(op, xs.at, ys.at, zs.at))
-                for (unsigned j = 0; j < WIDTH_OF<T>; j++) one(i * WIDTH_OF<T> + j, a ? x[i * WIDTH_OF<T> + j] : x[0], b ? y[i * WIDTH_OF<T> + j] : y[0]);
+                for (unsigned j = 0; j < WIDTH_OF<T>; j++) {
+                    size_t k = i * WIDTH_OF<T> + j;
+                    one(k, x[k * a], y[k * b]);
+                }
             store(z, i, zs);
         },
         [&](size_t i) { one(i, x[i * a], y[i * b]); }
