@@ -248,7 +248,7 @@ fn a_loss_that_is_no_number_changes_nothing() {
     let Some(gpu) = gpu() else { return };
     let model = ReLUs::init(&mut Generator::manual_seed(2));
     let mut trainer = Trainer::new(model, MSELoss, Adam::new(0.01)).on(&gpu).unwrap();
-    let (x, y): (Tensor<Shape![4, 6]>, Tensor<Shape![4, 3]>) = (Tensor::ones(), Tensor::ones());
+    let (x, y) = (Tensor::<Shape![4, 6]>::ones(), Tensor::<Shape![4, 3]>::ones());
     for _ in 0..4 {
         trainer.step(&x, &y).unwrap();
     }

@@ -40,7 +40,10 @@ const WANTED: [Wanted; 3] = [
 /// Loads everything, once; otherwise says what is missing and where it was looked for.
 pub(super) fn load() -> Result<(), &'static str> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
-    LOADED.get_or_init(|| load_from(&WANTED, &folders())).as_ref().map(|()| ()).map_err(String::as_str)
+    match LOADED.get_or_init(|| load_from(&WANTED, &folders())) {
+        Ok(()) => Ok(()),
+        Err(missing) => Err(missing),
+    }
 }
 
 /// The compiler alone, which needs no driver.
