@@ -101,21 +101,29 @@ vector! {
     load_first_pd, store_first_pd, four_sums_2_pd
 }
 
-/// There are no masks: pieces of one and two elements.
+/// Without a branch, as there are no masked loads: the last element stands in for those behind it. Branches in each of many
+/// loads would keep the compiler from unrolling their loop, and so the sums of a tile out of registers.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn load_first_ps(from: *const f32, n: usize) -> float32x4_t {
-    let zero = vdupq_n_f32(0.0);
-    // SAFETY: the caller's contract: `n` elements.
-    unsafe {
-        match n {
-            0 => zero,
-            1 => vld1q_lane_f32::<0>(from, zero),
-            2 => vcombine_f32(vld1_f32(from), vdup_n_f32(0.0)),
-            3 => vld1q_lane_f32::<2>(from.add(2), vcombine_f32(vld1_f32(from), vdup_n_f32(0.0))),
-            _ => vld1q_f32(from),
-        }
-    }
+    // SAFETY: the caller's contract: all four are among the first `n` elements, of which there is one.
+    let x: [f32; 4] = core::array::from_fn(|i| unsafe { *from.add(i.min(n - 1)) });
+    let places = [0, 1, 2, 3];
+    // SAFETY: there are four of each.
+    let (x, places) = unsafe { (vld1q_u32(x.as_ptr().cast()), vld1q_u32(places.as_ptr())) };
+    vreinterpretq_f32_u32(vandq_u32(x, vcltq_u32(places, vdupq_n_u32(n as u32))))
+}
+
+/// As [`load_first_ps`].
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn load_first_pd(from: *const f64, n: usize) -> float64x2_t {
+    // SAFETY: the caller's contract: both are among the first `n` elements, of which there is one.
+    let x: [f64; 2] = core::array::from_fn(|i| unsafe { *from.add(i.min(n - 1)) });
+    let places = [0, 1];
+    // SAFETY: there are two of each.
+    let (x, places) = unsafe { (vld1q_u64(x.as_ptr().cast()), vld1q_u64(places.as_ptr())) };
+    vreinterpretq_f64_u64(vandq_u64(x, vcltq_u64(places, vdupq_n_u64(n as u64))))
 }
 
 #[inline]
@@ -124,7 +132,6 @@ unsafe fn store_first_ps(to: *mut f32, x: float32x4_t, n: usize) {
     // SAFETY: the caller's contract: `n` elements.
     unsafe {
         match n {
-            0 => {}
             1 => vst1q_lane_f32::<0>(to, x),
             2 => vst1_f32(to, vget_low_f32(x)),
             3 => {
@@ -138,24 +145,10 @@ unsafe fn store_first_ps(to: *mut f32, x: float32x4_t, n: usize) {
 
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn load_first_pd(from: *const f64, n: usize) -> float64x2_t {
-    // SAFETY: the caller's contract: `n` elements.
-    unsafe {
-        match n {
-            0 => vdupq_n_f64(0.0),
-            1 => vld1q_lane_f64::<0>(from, vdupq_n_f64(0.0)),
-            _ => vld1q_f64(from),
-        }
-    }
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
 unsafe fn store_first_pd(to: *mut f64, x: float64x2_t, n: usize) {
     // SAFETY: the caller's contract: `n` elements.
     unsafe {
         match n {
-            0 => {}
             1 => vst1q_lane_f64::<0>(to, x),
             _ => vst1q_f64(to, x),
         }
