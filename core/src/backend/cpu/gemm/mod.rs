@@ -19,6 +19,8 @@
 //! the whole product adds them, and the way is chosen for the whole: so the bits do not depend on the number of threads.
 //! Each thread goes over its part once more while it is in a near cache, for a bias and an activation ([`Gemm::gemm_then`]).
 
+#[cfg(any(test, all(target_arch = "x86_64", target_os = "linux")))]
+mod amx;
 mod blocked;
 mod isa;
 mod kernel;
