@@ -23,7 +23,7 @@ const LEAST: usize = 32;
 /// The rows of a block of a.
 const MC: usize = 192;
 
-/// The rows or columns that are turned at once.
+/// The rows of a that are turned at once: a line of the cache of each term.
 const GROUP: usize = 16;
 
 /// How many rows ahead a row is asked for.
@@ -269,14 +269,14 @@ unsafe fn pack<const W: usize, const PART: usize>(
     let block = kernels.block;
     let height = to.words.next_multiple_of(block);
     let (lies_along, turns) = (panel.across != 1, (panel.across != 1) != to.along);
-    for start in (0..panel.count).step_by(if turns { GROUP } else { panel.count }) {
-        let count = if turns { GROUP.min(panel.count - start) } else { panel.count };
+    let (group, first, row) = match (turns, lies_along) {
+        (false, _) => (panel.count, to.to, to.row),
+        (true, true) => (block, scratch, height),
+        (true, false) => (GROUP, scratch, GROUP),
+    };
+    for start in (0..panel.count).step_by(group) {
+        let count = group.min(panel.count - start);
         let piece = Panel { from: panel.from.wrapping_add(start * panel.across), count, ..panel };
-        let (first, row) = match (turns, lies_along) {
-            (false, _) => (to.to, to.row),
-            (true, true) => (scratch, height),
-            (true, false) => (scratch, GROUP),
-        };
         // SAFETY: the caller's contract; a group fits the scratch memory, and blocks of it their places.
         unsafe {
             widest(
