@@ -87,7 +87,7 @@ fn check_every_f32(name: &str) {
         // Pieces, because not all numbers take the same time.
         let work = || {
             let piece = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|piece| *piece < 1 << 8);
-            let worst = |piece| worst_f32(row, piece << 24..=piece << 24 | 0xff_ffff, 1);
+            let worst = |piece: u32| worst_f32(row, piece << 24..=(piece << 24 | 0xff_ffff_u32), 1);
             std::iter::from_fn(piece).map(worst).max_by(|a, b| a.0.total_cmp(&b.0))
         };
         let threads: Vec<_> = (0..crate::num_threads()).map(|_| scope.spawn(work)).collect();
