@@ -6,7 +6,8 @@ pub enum Precision {
     /// With `f32` throughout.
     #[default]
     Highest,
-    /// At least as exactly as with TF32, whose operands have 11 significant bits. PyTorch's `"high"`.
+    /// At least as exactly as with TF32, whose operands have 11 significant bits: of operands split into two bf16 each.
+    /// PyTorch's `"high"`.
     High,
     /// With operands rounded to bf16, which has 8 significant bits, and sums in `f32`. PyTorch's `"medium"`.
     Bf16,
@@ -37,22 +38,25 @@ pub fn float32_matmul_precision() -> Precision {
 /// An entry `y` is off by at most so much, with `s = Σ |a| |b|` over its terms:
 ///
 /// - [`Highest`](Precision::Highest): `k · 2⁻²⁴ · s`, the rounding of `f32` sums, and in practice far less.
-/// - [`High`](Precision::High): `2⁻¹⁰ · s` for the operands, what TF32 promises, besides the rounding of the sums.
-/// - [`Bf16`](Precision::Bf16): `2⁻⁸ · s` for the operands, rounded to nearest, ties to even, besides the rounding of the
-///   sums. Numbers above 3.39 · 10³⁸ become infinite.
+/// - [`High`](Precision::High): `3 · 2⁻¹⁶ · s` for the operands, where TF32 promises `2⁻¹⁰ · s`, besides the rounding of the
+///   sums. Where operands are split, infinity and numbers above 3.39 · 10³⁸ may become NaN, and what numbers below
+///   3 · 10⁻³⁶ have after the first eight bits is taken for zero.
+/// - [`Bf16`](Precision::Bf16): `2⁻⁷ · s` for the operands, each rounded to nearest, ties to even, besides the rounding of
+///   the sums. Numbers above 3.39 · 10³⁸ become infinite.
 ///
 /// The same program has the same bits in every run and on any number of threads.
 ///
 /// # Where it is faster
 ///
-/// `Bf16` is up to twice as fast on x86-64 processors with AVX-512-BF16: measured on AMD's Zen 4, not on Intel's. Its
-/// instruction adds two products at a time to a sum, with roundings of its own, and takes numbers below 1.2 · 10⁻³⁸ for
-/// zero. Elsewhere operands are rounded to bf16 all the same, so that a program is as exact on one machine as on
-/// another, but this takes a little longer than `f32`.
+/// `Bf16` is up to twice as fast on x86-64 processors with AVX-512-BF16, as measured on AMD's Zen 4. Its instruction adds
+/// two products at a time to a sum, with roundings of its own, and takes numbers below 1.2 · 10⁻³⁸ for zero. So do the tiles
+/// of AMX, which Intel's Xeons have since 2023 and Linux lends to programs: they run there instead. Their arithmetic is
+/// tested; how fast they are here, nobody has measured yet. Elsewhere operands are rounded to bf16 all the same, so that a
+/// program is as exact on one machine as on another, but this takes a little longer than `f32`.
 ///
-/// `High` is a permission: a device with TF32 may use it. On the CPU it is the same as `Highest`, to the bit: with each
-/// operand split into two bf16, products take three times as many instructions as those of `Bf16`, which is more time than
-/// `f32` takes.
+/// `High` splits operands where there is AMX: each into the nearest bf16 and that of the rest, and of their four products
+/// the three large ones are added. On other processors it is the same as `Highest`, to the bit: three times the
+/// instructions of `Bf16` are more time than `f32` takes.
 ///
 /// ```
 /// use plywood::{Precision, Tensor, Shape};

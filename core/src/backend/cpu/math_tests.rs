@@ -1,7 +1,10 @@
-//! The errors that the table of [`super`] states, measured. A release build takes every 101st `f32`;
-//! with the step set to 1 it takes all.
+//! The errors that the table of [`super`] states, measured. A release build takes every 101st `f32`, and all of them if it
+//! is asked to: `cargo test --release -p plywood --lib every_f32 -- --ignored --nocapture`, a minute for each function on
+//! two cores.
 
 use super::*;
+use core::ops::RangeInclusive;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 type Pair = (fn(f32) -> f32, fn(f64) -> f64);
 
@@ -32,25 +35,65 @@ fn ulps(got: f32, exact: f64) -> f64 {
     (f64::from(got) - exact).abs() / last
 }
 
+/// The largest error of a function, and where it is, among the `f32` whose bits are in a range, in steps.
+fn worst_f32((name, (f, _), exact, ..): Row, bits: RangeInclusive<u32>, step: usize) -> (f64, f32) {
+    let (mut worst, mut at) = (0.0, 0.0);
+    for bits in bits.step_by(step) {
+        let x = f32::from_bits(bits);
+        // Where e⁻ˣ is more than a number, the smallest of all sigmoids are 0.
+        if name == "sigmoid" && x < -88.72 {
+            continue;
+        }
+        let error = ulps(f(x), exact(f64::from(x)));
+        if error > worst {
+            (worst, at) = (error, x);
+        }
+    }
+    (worst, at)
+}
+
+fn check_f32(row: Row, (worst, at): (f64, f32)) {
+    let (name, _, _, limit, _) = row;
+    println!("{name}: {worst} at {at:e}");
+    assert!(worst <= limit, "{name}({at:e}) is {worst} ulp off");
+}
+
 #[test]
 fn f32_errors_are_as_stated() {
     let step = if cfg!(debug_assertions) { 10_007 } else { 101 };
-    for (name, (f, _), exact, limit, _) in FUNCTIONS {
-        let (mut worst, mut at) = (0.0, 0.0);
-        for bits in (0..=u32::MAX).step_by(step) {
-            let x = f32::from_bits(bits);
-            // Where e⁻ˣ is more than a number, the smallest of all sigmoids are 0.
-            if name == "sigmoid" && x < -88.72 {
-                continue;
-            }
-            let error = ulps(f(x), exact(f64::from(x)));
-            if error > worst {
-                (worst, at) = (error, x);
-            }
+    FUNCTIONS.into_iter().for_each(|row| check_f32(row, worst_f32(row, 0..=u32::MAX, step)));
+}
+
+macro_rules! every_f32 {
+    ($($name:ident)*) => {
+        mod every_f32 {
+            $(
+                #[test]
+                #[ignore = "minutes"]
+                fn $name() {
+                    super::check_every_f32(stringify!($name));
+                }
+            )*
         }
-        println!("{name}: {worst} at {at:e}");
-        assert!(worst <= limit, "{name}({at:e}) is {worst} ulp off");
-    }
+    };
+}
+
+every_f32!(exp exp_m1 ln ln_1p tanh sigmoid);
+
+fn check_every_f32(name: &str) {
+    let row = FUNCTIONS.into_iter().find(|row| row.0 == name).unwrap();
+    let next = AtomicU32::new(0);
+    let worst = std::thread::scope(|scope| {
+        // Pieces, because not all numbers take the same time.
+        let work = || {
+            let piece = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|piece| *piece < 1 << 8);
+            let worst = |piece: u32| worst_f32(row, piece << 24..=(piece << 24 | 0xff_ffff_u32), 1);
+            std::iter::from_fn(piece).map(worst).max_by(|a, b| a.0.total_cmp(&b.0))
+        };
+        let threads: Vec<_> = (0..crate::num_threads()).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().unwrap()).max_by(|a, b| a.0.total_cmp(&b.0))
+    });
+    check_f32(row, worst.unwrap());
 }
 
 #[test]

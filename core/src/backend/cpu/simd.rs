@@ -18,9 +18,11 @@ pub trait Simd: sealed::Sealed + 'static {
     const AVX2: bool = false;
     /// AVX-512 in the extent that every processor since 2017 has: F, VL, BW and DQ.
     const AVX512: bool = false;
+    /// NEON.
+    const NEON: bool = false;
 }
 
-/// What the compiler expects of every processor: SSE2 on x86-64, NEON on aarch64.
+/// Plain code, for what the compiler expects of every processor.
 #[derive(Debug)]
 pub struct Baseline;
 
@@ -36,12 +38,18 @@ struct Avx2;
 #[cfg(target_arch = "x86_64")]
 struct Avx512;
 
+/// NEON.
+#[cfg(target_arch = "aarch64")]
+struct Neon;
+
 impl sealed::Sealed for Baseline {}
 impl sealed::Sealed for Unknown {}
 #[cfg(target_arch = "x86_64")]
 impl sealed::Sealed for Avx2 {}
 #[cfg(target_arch = "x86_64")]
 impl sealed::Sealed for Avx512 {}
+#[cfg(target_arch = "aarch64")]
+impl sealed::Sealed for Neon {}
 
 impl Simd for Baseline {}
 
@@ -58,6 +66,11 @@ impl Simd for Avx2 {
 impl Simd for Avx512 {
     const AVX2: bool = true;
     const AVX512: bool = true;
+}
+
+#[cfg(target_arch = "aarch64")]
+impl Simd for Neon {
+    const NEON: bool = true;
 }
 
 /// Something to be done on any instruction set. `run` is `#[inline(always)]`, and so is all that it calls.
@@ -80,6 +93,9 @@ pub enum Isa {
     /// As [`Avx512`].
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// As [`Neon`].
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 /// The best that this machine has, as a place in [`Isa::ALL`]; that of none until somebody asks.
@@ -93,6 +109,8 @@ impl Isa {
         Isa::Avx2,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon,
     ];
 
     /// Whether this machine has it. The standard library asks the processor once and keeps the answer.
@@ -109,6 +127,8 @@ impl Isa {
                     && is_x86_feature_detected!("avx512dq")
                     && Isa::Avx2.is_available()
             }
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
         }
     }
 
@@ -182,6 +202,12 @@ unsafe fn compiled_for<O: Op>(isa: Isa, op: O) -> O::Out {
         op.run::<Avx2>()
     }
 
+    #[cfg(target_arch = "aarch64")]
+    #[target_feature(enable = "neon")]
+    fn neon<O: Op>(op: O) -> O::Out {
+        op.run::<Neon>()
+    }
+
     match isa {
         Isa::Portable => op.run::<Baseline>(),
         // SAFETY: the caller's contract.
@@ -190,6 +216,9 @@ unsafe fn compiled_for<O: Op>(isa: Isa, op: O) -> O::Out {
         // SAFETY: likewise.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => unsafe { avx512(op) },
+        // SAFETY: likewise.
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => unsafe { neon(op) },
     }
 }
 

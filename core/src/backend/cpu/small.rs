@@ -3,9 +3,13 @@
 //! Everything is inlined into a step that is compiled for one instruction set (see [`super::simd`]). Not in a build
 //! without optimisation, where each inlined piece would take stack and time of its own.
 
+#[cfg(target_arch = "aarch64")]
+use super::gemm::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
-use super::gemm::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
+use super::gemm::{F32x8, F32x16, F64x4, F64x8};
 use super::gemm::{Portable, Vector};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::gemm::{transpose_pd, transpose_ps};
 use super::is_inside;
 use super::simd::Simd;
 use crate::element::Float;
@@ -47,7 +51,7 @@ pub trait Small: Sized {
 }
 
 macro_rules! small {
-    ($E:ident, Portable<$lanes:literal>, $V256:ident<$half:literal>, $V512:ident, $transpose:ident) => {
+    ($E:ident, Portable<$lanes:literal>, $V128:ident, $V256:ident<$half:literal>, $V512:ident, $transpose:ident) => {
         #[allow(private_interfaces)]
         impl Small for $E {
             // In all of these, SAFETY: the slices hold what the sizes say, and code that is compiled for S runs where S is.
@@ -68,6 +72,10 @@ macro_rules! small {
                     if S::AVX2 {
                         return product::<$V256, A, 2>(job);
                     }
+                    #[cfg(target_arch = "aarch64")]
+                    if S::NEON {
+                        return product::<$V128, A, 4>(job);
+                    }
                     product::<Portable<$E, $lanes>, A, 2>(job);
                 }
             }
@@ -85,6 +93,10 @@ macro_rules! small {
                     if S::AVX2 {
                         return dots::<$V256>(job);
                     }
+                    #[cfg(target_arch = "aarch64")]
+                    if S::NEON {
+                        return dots::<$V128>(job);
+                    }
                     dots::<Portable<$E, $lanes>>(job);
                 }
             }
@@ -101,6 +113,10 @@ macro_rules! small {
                     if S::AVX2 {
                         return column_sums::<$V256>(b, y);
                     }
+                    #[cfg(target_arch = "aarch64")]
+                    if S::NEON {
+                        return column_sums::<$V128>(b, y);
+                    }
                     column_sums::<Portable<$E, $lanes>>(b, y);
                 }
             }
@@ -108,10 +124,10 @@ macro_rules! small {
             #[cfg_attr(not(debug_assertions), inline(always))]
             fn transpose<S: Simd>(from: &[$E], to: &mut [$E], (rows, cols): (usize, usize)) {
                 assert!(from.len() >= rows * cols && to.len() >= rows * cols, "a matrix to transpose is too short");
-                let mut whole = (0, 0);
-                #[cfg(target_arch = "x86_64")]
-                if S::AVX2 && rows >= $half && cols >= $half {
-                    whole = (rows - rows % $half, cols - cols % $half);
+                let blocks = (S::AVX2 || S::NEON) && rows >= $half && cols >= $half;
+                let whole = if blocks { (rows - rows % $half, cols - cols % $half) } else { (0, 0) };
+                #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+                if blocks {
                     for i in (0..whole.0).step_by($half) {
                         for j in (0..whole.1).step_by($half) {
                             // SAFETY: the block at (i, j) is inside of the matrix.
@@ -132,8 +148,8 @@ macro_rules! small {
     };
 }
 
-small!(f32, Portable<4>, F32x8<8>, F32x16, transpose_ps);
-small!(f64, Portable<2>, F64x4<4>, F64x8, transpose_pd);
+small!(f32, Portable<4>, F32x4, F32x8<8>, F32x16, transpose_ps);
+small!(f64, Portable<2>, F64x2, F64x4<4>, F64x8, transpose_pd);
 
 #[inline(always)]
 fn check<E>(job: &Product<'_, E>, transposed: bool) {

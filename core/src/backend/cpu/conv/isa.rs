@@ -1,9 +1,7 @@
 //! The kernels compiled for each instruction set.
 
 use super::kernel::{self, Correlate, Reduce};
-#[cfg(target_arch = "x86_64")]
-use crate::backend::cpu::gemm::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
-use crate::backend::cpu::gemm::{Isa, Portable, Vector, transpose};
+use crate::backend::cpu::gemm::{self, Isa, Vector, for_each_isa};
 
 /// `tiles[r - 1][c - 1]`: a kernel of r rows and c vectors.
 pub(super) type Tiles<J> = &'static [&'static [unsafe fn(&J)]];
@@ -38,12 +36,17 @@ pub trait Convolve: Sized + 'static {
     fn kernels(isa: Isa) -> &'static Kernels<Self>;
 }
 
+/// Tiles as large as so many registers can hold besides their factors.
 macro_rules! tiles {
+    ($tile:ident, 16) => { tiles!($tile [1 2 3 4 5 6] [1 2]) };
+    // Eight rows, because channels often come in eights.
+    ($tile:ident, 32) => { tiles!($tile [1 2 3 4 5 6 7 8] [1 2 3]) };
+    ($tile:ident [$($rows:literal)*] $vectors:tt) => { &[$(tiles!($tile $rows $vectors)),*] };
     ($tile:ident $rows:literal [$($vectors:literal)*]) => { &[$($tile::<$rows, $vectors>),*] };
 }
 
 macro_rules! kernels {
-    ($item:ident $name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*] by $vectors:tt, $transpose:path $(, $features:literal)?) => {
+    ($item:ident $name:ident: $E:ty, $V:ty, $registers:tt registers, $transpose:path $(, $features:literal)?) => {
         mod $name {
             use super::*;
 
@@ -81,9 +84,9 @@ macro_rules! kernels {
 
             pub(super) $item KERNELS: Kernels<$E> = Kernels {
                 lanes: <$V as Vector>::LANES,
-                correlate: &[$(tiles!(correlate $rows $vectors)),*],
-                over_pixels: &[$(tiles!(over_pixels $rows $vectors)),*],
-                in_pixels: &[$(tiles!(in_pixels $rows $vectors)),*],
+                correlate: tiles!(correlate, $registers),
+                over_pixels: tiles!(over_pixels, $registers),
+                in_pixels: tiles!(in_pixels, $registers),
                 copy,
                 sum_lanes,
                 block: 32 / size_of::<$E>(),
@@ -93,36 +96,18 @@ macro_rules! kernels {
     };
 }
 
-// Those for f32 are part of this crate; those for f64 are compiled into a program that computes in f64, and so cost the
-// others nothing.
-kernels!(static portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
-kernels!(const portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
-#[cfg(target_arch = "x86_64")]
-kernels!(static avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], transpose_ps, "avx2,fma");
-#[cfg(target_arch = "x86_64")]
-kernels!(const avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6] by [1 2], transpose_pd, "avx2,fma");
-// Eight rows, because channels often come in eights.
-#[cfg(target_arch = "x86_64")]
-kernels!(static avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6 7 8] by [1 2 3], transpose_ps, "avx512f,avx2,fma");
-#[cfg(target_arch = "x86_64")]
-kernels!(const avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6 7 8] by [1 2 3], transpose_pd, "avx512f,avx2,fma");
+for_each_isa!(kernels);
 
-macro_rules! convolve {
-    ($E:ty: $portable:ident, $avx2:ident, $avx512:ident) => {
-        impl Convolve for $E {
-            #[inline]
-            fn kernels(isa: Isa) -> &'static Kernels<$E> {
-                match isa {
-                    Isa::Portable => &$portable::KERNELS,
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => &$avx2::KERNELS,
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => &$avx512::KERNELS,
-                }
-            }
-        }
-    };
+impl Convolve for f32 {
+    #[inline]
+    fn kernels(isa: Isa) -> &'static Kernels<f32> {
+        choose_f32(isa)
+    }
 }
 
-convolve!(f32: portable_f32, avx2_f32, avx512_f32);
-convolve!(f64: portable_f64, avx2_f64, avx512_f64);
+impl Convolve for f64 {
+    #[inline]
+    fn kernels(isa: Isa) -> &'static Kernels<f64> {
+        choose_f64(isa)
+    }
+}

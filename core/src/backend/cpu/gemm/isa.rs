@@ -2,9 +2,8 @@
 
 use super::kernel::{self, Job};
 use super::reduced::{self, Reduced};
-use super::vector::{Portable, Vector};
-#[cfg(target_arch = "x86_64")]
-use super::x86::{self, F32x8, F32x16, F64x4, F64x8};
+use super::vector::Vector;
+use crate::backend::cpu::gemm;
 pub(in crate::backend::cpu) use crate::backend::cpu::simd::Isa;
 
 /// A kernel of [`super::kernel`] for one instruction set.
@@ -44,12 +43,49 @@ pub(super) trait Kernel: num_traits::Float + core::ops::AddAssign + Send + Sync 
     }
 }
 
+/// The kernels of every instruction set, by a macro that makes those of one, and the choice between them. It takes names
+/// from where it is called: `Kernels`, `Isa` and `gemm`.
+macro_rules! for_each_isa {
+    ($kernels:ident) => {
+        // Those for f32 are part of this crate; those for f64 are compiled into a program that computes in f64, and so
+        // cost the others nothing.
+        for_each_isa!($kernels static choose_f32 f32: 4 F32x8 F32x16 F32x4 transpose_ps);
+        for_each_isa!($kernels const choose_f64 f64: 2 F64x4 F64x8 F64x2 transpose_pd);
+    };
+    ($kernels:ident $item:ident $choose:ident $E:ident: $lanes:literal $V256:ident $V512:ident $V128:ident $transpose:ident) => {
+        #[inline]
+        fn $choose(isa: Isa) -> &'static Kernels<$E> {
+            $kernels!($item portable: $E, gemm::Portable<$E, $lanes>, 16 registers, gemm::transpose::<$E>);
+            #[cfg(target_arch = "x86_64")]
+            $kernels!($item avx2: $E, gemm::$V256, 16 registers, gemm::$transpose, "avx2,fma");
+            #[cfg(target_arch = "x86_64")]
+            $kernels!($item avx512: $E, gemm::$V512, 32 registers, gemm::$transpose, "avx512f,avx2,fma");
+            #[cfg(target_arch = "aarch64")]
+            $kernels!($item neon: $E, gemm::$V128, 32 registers, gemm::$transpose, "neon");
+            match isa {
+                Isa::Portable => &portable::KERNELS,
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => &avx2::KERNELS,
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => &avx512::KERNELS,
+                #[cfg(target_arch = "aarch64")]
+                Isa::Neon => &neon::KERNELS,
+            }
+        }
+    };
+}
+pub(in crate::backend::cpu) use for_each_isa;
+
+/// Tiles as large as so many registers can hold besides their factors.
 macro_rules! tiles {
+    ($tile:ident, 16) => { tiles!($tile [1 2 3 4 5 6] [1 2]) };
+    ($tile:ident, 32) => { tiles!($tile [1 2 3 4 5 6] [1 2 3 4]) };
+    ($tile:ident [$($rows:literal)*] $vectors:tt) => { &[$(tiles!($tile $rows $vectors)),*] };
     ($tile:ident $rows:literal [$($vectors:literal)*]) => { &[$($tile::<$rows, $vectors>),*] };
 }
 
 macro_rules! kernels {
-    ($item:ident $name:ident: $E:ty, $V:ty, tiles [$($rows:literal)*] by $vectors:tt, $transpose:path $(, $features:literal)?) => {
+    ($item:ident $name:ident: $E:ty, $V:ty, $registers:tt registers, $transpose:path $(, $features:literal)?) => {
         mod $name {
             use super::*;
 
@@ -75,7 +111,7 @@ macro_rules! kernels {
 
             pub(super) $item KERNELS: Kernels<$E> = Kernels {
                 lanes: <$V as Vector>::LANES,
-                tiles: &[$(tiles!(tile $rows $vectors)),*],
+                tiles: tiles!(tile, $registers),
                 dots: [
                     [dots::<1, 1, 4>, dots::<1, 2, 4>, dots::<1, 3, 2>, dots::<1, 4, 2>],
                     [dots::<2, 1, 2>, dots::<2, 2, 2>, dots::<2, 3, 1>, dots::<2, 4, 1>],
@@ -93,18 +129,7 @@ macro_rules! kernels {
     };
 }
 
-// Those for f32 are part of this crate; those for f64 are compiled into a program that computes in f64, and so cost the
-// others nothing.
-kernels!(static portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
-kernels!(const portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
-#[cfg(target_arch = "x86_64")]
-kernels!(static avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_ps, "avx2,fma");
-#[cfg(target_arch = "x86_64")]
-kernels!(const avx2_f64: f64, F64x4, tiles [1 2 3 4 5 6] by [1 2], x86::transpose_pd, "avx2,fma");
-#[cfg(target_arch = "x86_64")]
-kernels!(static avx512_f32: f32, F32x16, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_ps, "avx512f,avx2,fma");
-#[cfg(target_arch = "x86_64")]
-kernels!(const avx512_f64: f64, F64x8, tiles [1 2 3 4 5 6] by [1 2 3 4], x86::transpose_pd, "avx512f,avx2,fma");
+for_each_isa!(kernels);
 
 /// A block's transpose in plain code.
 ///
@@ -121,29 +146,21 @@ pub(in crate::backend::cpu) unsafe fn transpose<E: Copy>(from: *const E, from_ro
     }
 }
 
-macro_rules! kernel {
-    ($E:ty: $portable:ident, $avx2:ident, $avx512:ident $(, $reduced:path)?) => {
-        impl Kernel for $E {
-            #[inline]
-            fn kernels(isa: Isa) -> &'static Kernels<$E> {
-                match isa {
-                    Isa::Portable => &$portable::KERNELS,
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx2 => &$avx2::KERNELS,
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 => &$avx512::KERNELS,
-                }
-            }
+impl Kernel for f32 {
+    #[inline]
+    fn kernels(isa: Isa) -> &'static Kernels<f32> {
+        choose_f32(isa)
+    }
 
-            $(
-                #[inline]
-                fn reduced(isa: Isa, sizes: (usize, usize, usize)) -> Option<Reduced<$E>> {
-                    $reduced(isa, sizes)
-                }
-            )?
-        }
-    };
+    #[inline]
+    fn reduced(isa: Isa, sizes: (usize, usize, usize)) -> Option<Reduced<f32>> {
+        reduced::reduced(isa, sizes)
+    }
 }
 
-kernel!(f32: portable_f32, avx2_f32, avx512_f32, reduced::reduced);
-kernel!(f64: portable_f64, avx2_f64, avx512_f64);
+impl Kernel for f64 {
+    #[inline]
+    fn kernels(isa: Isa) -> &'static Kernels<f64> {
+        choose_f64(isa)
+    }
+}

@@ -9,7 +9,7 @@
 //!   forward pass, which stay where they are while the inputs are packed;
 //! - tiles of `y`, sums of outer products held in registers, for everything else.
 //!
-//! The last four exist for AVX-512, for AVX2, and in plain code. Which of them runs is the processor's affair, and the
+//! The last four exist for AVX-512, for AVX2, for NEON, and in plain code. Which of them runs is the processor's affair, and the
 //! numbers differ in the last bits from one to another; on one machine they depend on the operands and sizes alone.
 //! Instead of the tiles of `f32`, large products may take those of [`reduced`], if the program asked for it.
 //! Nothing is allocated but the memory of a thread's panels, when a product first needs more than any before.
@@ -19,9 +19,13 @@
 //! the whole product adds them, and the way is chosen for the whole: so the bits do not depend on the number of threads.
 //! Each thread goes over its part once more while it is in a near cache, for a bias and an activation ([`Gemm::gemm_then`]).
 
+#[cfg(any(test, all(target_arch = "x86_64", target_os = "linux")))]
+mod amx;
 mod blocked;
 mod isa;
 mod kernel;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pack;
 mod reduced;
 #[cfg(test)]
@@ -34,7 +38,9 @@ mod vector;
 mod x86;
 
 use super::{is_inside, is_product, pool};
-pub(super) use isa::{Isa, transpose};
+pub(super) use isa::{Isa, for_each_isa, transpose};
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::{F32x4, F64x2, transpose_pd, transpose_ps};
 pub(super) use vector::{Portable, Vector};
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};

@@ -1,4 +1,4 @@
-//! Products of `f32` matrices whose operands are rounded to bf16.
+//! Products of `f32` matrices whose operands are rounded to bf16, or split into two numbers of bf16 each.
 //!
 //! Both operands are packed, as words of 32 bits. A word is two terms of a sum in bf16, where the processor multiplies
 //! those, and otherwise one term, an `f32` whose lower half is zero: then the tiles are those of exact products. The
@@ -8,6 +8,8 @@
 
 use super::super::simd::widest;
 use super::Product;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::amx;
 use super::blocked::{KC, NC, pieces, width};
 use super::isa::{Isa, Kernel, Kernels, Run};
 use super::kernel::Job;
@@ -20,6 +22,9 @@ const LEAST: usize = 32;
 
 /// The rows of a block of a.
 const MC: usize = 192;
+
+/// The rows of a that are turned at once: a line of the cache of each term.
+const GROUP: usize = 16;
 
 /// How many rows ahead a row is asked for.
 const AHEAD: usize = 8;
@@ -36,17 +41,32 @@ pub(super) type Reduced<E> = unsafe fn(Isa, Product<'_, E>);
 pub(super) fn reduced(isa: Isa, (m, k, n): (usize, usize, usize)) -> Option<Reduced<f32>> {
     match float32_matmul_precision() {
         Precision::Bf16 if m.min(k).min(n) >= LEAST => Some(bf16(isa)),
+        Precision::High if m.min(k).min(n) >= LEAST => high(isa),
         _ => None,
     }
 }
 
-pub(super) fn bf16(isa: Isa) -> Reduced<f32> {
+fn bf16(isa: Isa) -> Reduced<f32> {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if amx::is_available(isa) {
+        return amx::product::<1>;
+    }
     #[cfg(target_arch = "x86_64")]
-    if isa == Isa::Avx512 && is_x86_feature_detected!("avx512bf16") {
+    if has_pairs(isa) {
         return pairs;
     }
     let _ = isa;
     rounded
+}
+
+/// Split operands are worth their time with AMX alone.
+fn high(isa: Isa) -> Option<Reduced<f32>> {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if amx::is_available(isa) {
+        return Some(amx::product::<2>);
+    }
+    let _ = isa;
+    None
 }
 
 /// # Safety
@@ -55,7 +75,13 @@ pub(super) fn bf16(isa: Isa) -> Reduced<f32> {
 pub(super) unsafe fn rounded(isa: Isa, part: Product<'_, f32>) {
     let kernels = f32::kernels(isa);
     // SAFETY: the caller's contract.
-    unsafe { product::<1>(kernels, kernels.tiles, part) }
+    unsafe { product(kernels, &mut Vectors::<1> { kernels, tiles: kernels.tiles }, part) }
+}
+
+/// Whether AVX-512-BF16 belongs to an instruction set of this machine.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn has_pairs(isa: Isa) -> bool {
+    isa == Isa::Avx512 && is_x86_feature_detected!("avx512bf16")
 }
 
 /// # Safety
@@ -63,8 +89,9 @@ pub(super) unsafe fn rounded(isa: Isa, part: Product<'_, f32>) {
 /// As [`Reduced`], for AVX-512 with AVX-512-BF16.
 #[cfg(target_arch = "x86_64")]
 pub(super) unsafe fn pairs(isa: Isa, part: Product<'_, f32>) {
+    let kernels = f32::kernels(isa);
     // SAFETY: the caller's contract; the tiles are of the same sizes as those of AVX-512.
-    unsafe { product::<2>(f32::kernels(isa), avx512::TILES, part) }
+    unsafe { product(kernels, &mut Vectors::<2> { kernels, tiles: avx512::TILES }, part) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -86,46 +113,91 @@ mod avx512 {
     pub(super) static TILES: &[&[Run<f32>]] = tiles!(1 2 3 4 5 6);
 }
 
-/// The product by tiles of words of `W` terms each; `kernels` are those of the instruction set for `f32`.
+/// What multiplies packed words.
+pub(super) trait Tiles {
+    /// The terms of a word.
+    const TERMS: usize;
+    /// The numbers that a term is split into. Each of them has words of its own.
+    const PARTS: usize = 1;
+    /// The words of a sum that are multiplied at once. Sums are filled up with zeros to a multiple of it.
+    const STEP: usize = 1;
+    /// A multiple of this many rows leaves no tile in part.
+    const ROWS: usize = 1;
+    /// Whether the words of a row of a must be next to each other. Otherwise, those of a column may be.
+    const ALONG: bool = false;
+
+    /// The most rows and columns of y at once.
+    fn size(&self) -> (usize, usize);
+
+    /// Computes some rows and columns of y: of a job where `columns` are all of them. The second parts of a and b lie
+    /// `parts` behind the first.
+    ///
+    /// # Safety
+    ///
+    /// The machine has the instructions; `a` holds `rows` rows, and may be read up to a multiple of [`GROUP`] of them, `b`
+    /// the columns of a whole tile; of y, there is what is computed.
+    unsafe fn tile(&mut self, job: &Job<f32>, rows: usize, parts: (usize, usize));
+}
+
+/// Tiles of vectors, whose words have `W` terms.
+struct Vectors<'a, const W: usize> {
+    kernels: &'a Kernels<f32>,
+    tiles: &'a [&'a [Run<f32>]],
+}
+
+impl<const W: usize> Tiles for Vectors<'_, W> {
+    const TERMS: usize = W;
+
+    fn size(&self) -> (usize, usize) {
+        (self.tiles.len(), width(self.kernels))
+    }
+
+    unsafe fn tile(&mut self, job: &Job<f32>, rows: usize, _: (usize, usize)) {
+        let vectors = job.columns.div_ceil(self.kernels.lanes);
+        let job = Job { columns: job.columns - (vectors - 1) * self.kernels.lanes, ..*job };
+        // SAFETY: the caller's contract: `rows` rows of a, a panel of whole vectors, a tile of y.
+        unsafe { self.tiles[rows - 1][vectors - 1](&job) }
+    }
+}
+
+/// The product by tiles; `kernels` are those of the instruction set for `f32`.
 ///
 /// # Safety
 ///
 /// As [`super::blocked::product`]; the machine has the tiles' instructions.
-unsafe fn product<const W: usize>(kernels: &Kernels<f32>, tiles: &[&[Run<f32>]], product: Product<'_, f32>) {
+pub(super) unsafe fn product<T: Tiles>(kernels: &Kernels<f32>, tiles: &mut T, product: Product<'_, f32>) {
     let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
-    let (width, lanes, block) = (width(kernels), kernels.lanes, kernels.block);
+    let ((rows, width), block) = (tiles.size(), kernels.block);
     // For the whole product, as in `blocked`, and not less than there: of a smaller batch the product may be of `f32`. With
     // room for whole blocks of a transpose.
-    let most = whole.1.min(KC).next_multiple_of(block);
-    let b_len = most * whole.2.min(NC).next_multiple_of(width);
-    let a_len = most * whole.0.min(MC);
-    with_panel_memory(b_len + a_len + block * most, |packed: *mut f32| {
-        let a_packed = packed.wrapping_add(b_len);
-        let columns_of_b = a_packed.wrapping_add(a_len);
-        for (pc, kc) in pieces(k, KC * W, W) {
-            let words = kc.div_ceil(W);
+    let most = whole.1.min(KC).next_multiple_of(block.max(T::STEP));
+    let b_part = most * whole.2.min(NC).next_multiple_of(width);
+    let a_part = most * whole.0.min(MC).next_multiple_of(GROUP);
+    with_panel_memory(T::PARTS * (b_part + a_part) + GROUP * most, |packed: *mut f32| {
+        let a_packed = packed.wrapping_add(T::PARTS * b_part);
+        let scratch = a_packed.wrapping_add(T::PARTS * a_part);
+        for (pc, kc) in pieces(k, KC * T::TERMS, T::TERMS) {
+            let words = kc.div_ceil(T::TERMS).next_multiple_of(T::STEP);
             let height = words.next_multiple_of(block);
             for (jc, nc) in pieces(n, NC, width) {
                 let panels = || (0..nc).step_by(width).map(|start| (start, width.min(nc - start)));
                 for (start, count) in panels() {
                     let from = b.data[pc * b.row + (jc + start) * b.col..].as_ptr();
                     let panel = Panel { from, across: b.col, along: b.row, count, k: kc };
-                    let to = packed.wrapping_add(start * height);
-                    // SAFETY: the columns are inside of b, and there is memory for whole panels of `height` words and,
-                    // behind those of a, for `block` columns.
-                    unsafe { pack_b::<W>(kernels, panel, to, width, columns_of_b) }
+                    let to = Words { to: packed.wrapping_add(start * height), row: width, along: false, words };
+                    // SAFETY: the columns are inside of b, and there is memory for whole panels of `height` words.
+                    unsafe { pack_parts::<T>(kernels, panel, to, b_part, scratch) }
                 }
-                for (ic, mc) in pieces(m, MC, tiles.len()) {
+                for (ic, mc) in pieces(m, MC, rows) {
                     let from = a.data[ic * a.row + pc * a.col..].as_ptr();
                     let panel = Panel { from, across: a.row, along: a.col, count: mc, k: kc };
-                    let (a_row, a_col) = if a.row == 1 { (1, mc) } else { (words, 1) };
-                    // SAFETY: the rows are inside of a, and there is memory for as many of `words`.
-                    widest(|| unsafe {
-                        if a.row == 1 { across::<W>(panel, a_packed, mc) } else { along::<W>(panel, a_packed, words) }
-                    });
-                    for (start, count) in panels() {
-                        let vectors = count.div_ceil(lanes);
-                        for (i, rows) in pieces(mc, tiles.len(), 1) {
+                    let along = T::ALONG || a.row != 1;
+                    let (a_row, a_col) = if along { (words, 1) } else { (1, mc) };
+                    let to = Words { to: a_packed, row: a_row.max(a_col), along, words };
+                    // SAFETY: the rows are inside of a, and there is memory for whole groups of them.
+                    unsafe { pack_parts::<T>(kernels, panel, to, a_part, scratch) }
+                    for (start, columns) in panels() {
+                        for (i, rows) in pieces(mc, rows, T::ROWS) {
                             let job = Job {
                                 k: words,
                                 a: a_packed.wrapping_add(i * a_row).cast_const(),
@@ -135,11 +207,11 @@ unsafe fn product<const W: usize>(kernels: &Kernels<f32>, tiles: &[&[Run<f32>]],
                                 b_step: width,
                                 y: y.wrapping_add((ic + i) * y_row + jc + start),
                                 y_row,
-                                columns: count - (vectors - 1) * lanes,
+                                columns,
                                 adds: adds || pc > 0,
                             };
-                            // SAFETY: the caller's contract: `rows` rows of a, a panel of whole vectors, a tile of y.
-                            unsafe { tiles[rows - 1][vectors - 1](&job) }
+                            // SAFETY: the caller's contract: rows of a, a panel of a whole tile, a tile of y.
+                            unsafe { tiles.tile(&job, rows, (a_part, b_part)) }
                         }
                     }
                 }
@@ -148,32 +220,82 @@ unsafe fn product<const W: usize>(kernels: &Kernels<f32>, tiles: &[&[Run<f32>]],
     });
 }
 
-/// Packs columns of b to words at `to[w · width + i]`.
+/// Where words go: word w of row or column i to `to[i · row + w]`, if they lie along the sums, or to `to[w · row + i]`.
+#[derive(Clone, Copy)]
+struct Words {
+    to: *mut f32,
+    row: usize,
+    along: bool,
+    /// How many: those behind the terms are zero.
+    words: usize,
+}
+
+/// Packs all parts of the numbers of a panel, each `distance` behind the one before.
 ///
 /// # Safety
 ///
-/// The machine has the kernels' instructions, the columns can be read, `to` is valid for whole blocks of words times
-/// `width`, which is at least `count` and whole blocks, and `scratch` for a block of columns of whole blocks.
-unsafe fn pack_b<const W: usize>(
+/// As [`pack`], for each part.
+unsafe fn pack_parts<T: Tiles>(
     kernels: &Kernels<f32>,
     panel: Panel<f32>,
-    to: *mut f32,
-    width: usize,
+    to: Words,
+    distance: usize,
     scratch: *mut f32,
 ) {
-    // SAFETY: the caller's contract.
-    unsafe {
-        if panel.across == 1 {
-            return widest(|| across::<W>(panel, to, width));
-        }
-        let block = kernels.block;
-        let height = panel.k.div_ceil(W).next_multiple_of(block);
-        for start in (0..panel.count).step_by(block) {
-            let from = panel.from.add(start * panel.across);
-            let columns = Panel { from, count: block.min(panel.count - start), ..panel };
-            widest(|| along::<W>(columns, scratch, height));
-            for w in (0..height).step_by(block) {
-                (kernels.transpose)(scratch.add(w), height, to.add(w * width + start), width);
+    for part in 0..T::PARTS {
+        let to = Words { to: to.to.wrapping_add(part * distance), ..to };
+        let pack = match (T::TERMS, part) {
+            (1, _) => pack::<1, 0>,
+            (_, 0) => pack::<2, 0>,
+            _ => pack::<2, 1>,
+        };
+        // SAFETY: the caller's contract.
+        unsafe { pack(kernels, panel, to, scratch) }
+    }
+}
+
+/// Packs a part of the numbers of a panel to words of `W` terms.
+///
+/// # Safety
+///
+/// The machine has the kernels' instructions. The panel can be read and the words written: if they lie otherwise than the
+/// panel, whole blocks of them, in sums and across. `scratch` is for [`GROUP`] times whole blocks of words.
+unsafe fn pack<const W: usize, const PART: usize>(
+    kernels: &Kernels<f32>,
+    panel: Panel<f32>,
+    to: Words,
+    scratch: *mut f32,
+) {
+    let block = kernels.block;
+    let height = to.words.next_multiple_of(block);
+    let (lies_along, turns) = (panel.across != 1, (panel.across != 1) != to.along);
+    let (group, first, row) = match (turns, lies_along) {
+        (false, _) => (panel.count, to.to, to.row),
+        (true, true) => (block, scratch, height),
+        (true, false) => (GROUP, scratch, GROUP),
+    };
+    for start in (0..panel.count).step_by(group) {
+        let count = group.min(panel.count - start);
+        let piece = Panel { from: panel.from.wrapping_add(start * panel.across), count, ..panel };
+        // SAFETY: the caller's contract; a group fits the scratch memory, and blocks of it their places.
+        unsafe {
+            widest(
+                #[inline(always)]
+                || match lies_along {
+                    true => along::<W, PART>(piece, first, row, to.words),
+                    false => across::<W, PART>(piece, first, row, to.words),
+                },
+            );
+            if turns {
+                for i in (0..count).step_by(block) {
+                    for w in (0..height).step_by(block) {
+                        let (from, place) = match lies_along {
+                            true => (i * height + w, w * to.row + start + i),
+                            false => (w * GROUP + i, (start + i) * to.row + w),
+                        };
+                        (kernels.transpose)(scratch.add(from), row, to.to.add(place), to.row);
+                    }
+                }
             }
         }
     }
@@ -185,26 +307,24 @@ unsafe fn pack_b<const W: usize>(
 ///
 /// The panel can be read, and `to` written.
 #[inline(always)]
-unsafe fn along<const W: usize>(panel: Panel<f32>, to: *mut f32, row: usize) {
+unsafe fn along<const W: usize, const PART: usize>(panel: Panel<f32>, to: *mut f32, row: usize, words: usize) {
     let Panel { from, across, along, count, k } = panel;
     for i in 0..count {
-        // SAFETY: the caller's contract; a word is two halves or one `f32`, and of the last word of an odd sum the other
-        // half is written too.
+        // SAFETY: the caller's contract; a word is two halves or one `f32`.
         unsafe {
             let (from, to) = (from.add(i * across), to.add(i * row));
             if W == 2 {
-                let to = to.cast::<u16>();
+                let to = core::slice::from_raw_parts_mut(to.cast::<u16>(), 2 * words);
                 if along == 1 {
-                    let (from, to) = (core::slice::from_raw_parts(from, k), core::slice::from_raw_parts_mut(to, k));
-                    to.iter_mut().zip(from).for_each(|(to, x)| *to = (round(*x) >> 16) as u16);
+                    let from = core::slice::from_raw_parts(from, k);
+                    to.iter_mut().zip(from).for_each(|(to, x)| *to = (part::<PART>(*x) >> 16) as u16);
                 } else {
-                    (0..k).for_each(|p| *to.add(p) = (round(*from.add(p * along)) >> 16) as u16);
+                    (0..k).for_each(|p| to[p] = (part::<PART>(*from.add(p * along)) >> 16) as u16);
                 }
-                if k % 2 == 1 {
-                    *to.add(k) = 0;
-                }
+                to[k..].fill(0);
             } else {
-                (0..k).for_each(|p| *to.add(p) = f32::from_bits(round(*from.add(p * along))));
+                (0..k).for_each(|p| *to.add(p) = f32::from_bits(part::<PART>(*from.add(p * along))));
+                (k..words).for_each(|p| *to.add(p) = 0.0);
             }
         }
     }
@@ -216,10 +336,10 @@ unsafe fn along<const W: usize>(panel: Panel<f32>, to: *mut f32, row: usize) {
 ///
 /// The panel can be read, and `to` written.
 #[inline(always)]
-unsafe fn across<const W: usize>(panel: Panel<f32>, to: *mut f32, row: usize) {
+unsafe fn across<const W: usize, const PART: usize>(panel: Panel<f32>, to: *mut f32, row: usize, words: usize) {
     let Panel { from, along, count, k, .. } = panel;
-    for w in 0..k.div_ceil(W) {
-        // SAFETY: the caller's contract: term `w · W` is below `k`, and so is the next where there is one.
+    for w in 0..words {
+        // SAFETY: the caller's contract; terms are below `k`.
         unsafe {
             let term = |p: usize| {
                 for i in (0..count).step_by(16) {
@@ -227,24 +347,36 @@ unsafe fn across<const W: usize>(panel: Panel<f32>, to: *mut f32, row: usize) {
                 }
                 core::slice::from_raw_parts(from.add(p * along), count)
             };
-            let (first, to) = (term(w * W), core::slice::from_raw_parts_mut(to.add(w * row), count));
-            if W == 1 {
-                to.iter_mut().zip(first).for_each(|(to, x)| *to = f32::from_bits(round(*x)));
+            let to = core::slice::from_raw_parts_mut(to.add(w * row), count);
+            if w * W >= k {
+                to.fill(0.0);
+            } else if W == 1 {
+                to.iter_mut().zip(term(w)).for_each(|(to, x)| *to = f32::from_bits(part::<PART>(*x)));
             } else if w * W + 1 < k {
-                let second = term(w * W + 1);
-                for ((to, x), next) in to.iter_mut().zip(first).zip(second) {
-                    *to = f32::from_bits(round(*x) >> 16 | round(*next));
+                for ((to, x), next) in to.iter_mut().zip(term(w * W)).zip(term(w * W + 1)) {
+                    *to = f32::from_bits(part::<PART>(*x) >> 16 | part::<PART>(*next));
                 }
             } else {
-                to.iter_mut().zip(first).for_each(|(to, x)| *to = f32::from_bits(round(*x) >> 16));
+                to.iter_mut().zip(term(w * W)).for_each(|(to, x)| *to = f32::from_bits(part::<PART>(*x) >> 16));
             }
         }
     }
 }
 
+/// The bits of a part of a number, in the upper half: of the nearest bf16, and of that of what is then left.
+#[inline(always)]
+pub(super) fn part<const PART: usize>(x: f32) -> u32 {
+    let nearest = round(x);
+    if PART == 0 {
+        return nearest;
+    }
+    let nearest = f32::from_bits(nearest);
+    round(if nearest.is_infinite() { 0.0 } else { x - nearest })
+}
+
 /// The bits of the nearest bf16, ties to even, in the upper half; NaN stays NaN.
 #[inline(always)]
-pub(super) fn round(x: f32) -> u32 {
+fn round(x: f32) -> u32 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
     (if x.is_nan() { bits | 0x0040_0000 } else { rounded }) & 0xffff_0000

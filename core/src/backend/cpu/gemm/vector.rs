@@ -5,7 +5,7 @@
 /// # Safety
 ///
 /// Of every method: the machine has the instruction set, and a pointer is valid for the elements that the method's name
-/// promises (all lanes, or the first `n`).
+/// promises (all lanes, or the first `n`, from one to all).
 pub(in crate::backend::cpu) trait Vector: Copy {
     type E: Copy;
     /// The elements of a vector.
@@ -112,6 +112,11 @@ pub(super) fn prefetch<E>(at: *const E) {
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(at.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    // SAFETY: likewise.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!("prfm pldl1keep, [{at}]", at = in(reg) at, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = at;
 }
