@@ -95,8 +95,8 @@ macro_rules! kernels {
 
 // Those for f32 are part of this crate; those for f64 are compiled into a program that computes in f64, and so cost the
 // others nothing.
-kernels!(static portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f32>);
-kernels!(const portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4 5 6] by [1 2], transpose::<f64>);
+kernels!(static portable_f32: f32, Portable<f32, 4>, tiles [1 2 3 4] by [1 2], transpose::<f32>);
+kernels!(const portable_f64: f64, Portable<f64, 2>, tiles [1 2 3 4] by [1 2], transpose::<f64>);
 #[cfg(target_arch = "x86_64")]
 kernels!(static avx2_f32: f32, F32x8, tiles [1 2 3 4 5 6] by [1 2], transpose_ps, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
