@@ -3,7 +3,7 @@
 //! A size is written in thousands, so it reads in decimal wherever the compiler prints it: `D<784>` is 784,
 //! `D<50, 257>` is 50,257 and `D<1, 0, 0>` is a million. The arithmetic underneath is typenum's
 //! ([`StaticDim::Num`]), so a length can be computed and used for a
-//! [`GenericArray`](generic_array::GenericArray).
+//! [`GenericArray`](https://docs.rs/generic-array).
 //!
 //! ```
 //! use plywood::prelude::*;
@@ -15,15 +15,17 @@
 
 use core::fmt::{self, Debug, Display};
 use core::ops::{Add, Div, Mul, Rem};
-use generic_array::ArrayLength;
-use seq_macro::seq;
-use typenum::{Prod, Quot, Sum, U0, U1, U1000, UInt, UTerm, Unsigned};
+use typenum::{Prod, Quot, Sum, U1000, UInt, UTerm, Unsigned};
+
+mod limb;
+
+pub use limb::{FromLimb, Limb, LimbValue, ToD};
 
 /// A size known at compile time, in thousands: `D<784>` is 784, `D<50, 257>` is 50,257.
 ///
-/// Write it through [`Shape!`](macro@crate::Shape) and [`Size!`](macro@crate::Size), which turn any literal or constant
-/// up to 10⁹ into the right `D`. By hand, `D<5000>` is not a size and does not compile, and `D<0, 5>` is another type
-/// than `D<5>`.
+/// Write it through [`Shape!`](../../plywood/macro.Shape.html) and [`Size!`](../../plywood/macro.Size.html), which turn
+/// any literal or constant up to 10⁹ into the right `D`. By hand, `D<5000>` is not a size and does not compile, and
+/// `D<0, 5>` is another type than `D<5>`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct D<const A: usize, const B: usize = 1000, const C: usize = 1000>;
 
@@ -83,69 +85,32 @@ pub trait Dim: Copy + Debug + PartialEq + Send + Sync + 'static {
 )]
 pub trait StaticDim: Dim + Default {
     /// The size as a typenum number.
-    type Num: Unsigned + ArrayLength;
+    type Num: Unsigned;
     /// The size.
     const SIZE: usize;
 }
 
-/// A limb of [`D`]; its typenum value comes from a table.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct Limb<const N: usize>;
+type Step<Before, N> = Sum<Prod<Before, <N as LimbValue>::Scale>, <N as LimbValue>::Num>;
 
-/// What a limb adds to the number before it: `before · Scale + Num`.
+/// The number that three limbs make.
 #[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "this `D` is not a size: its numbers count thousands and are 0 to 999 each",
-    label = "write `Size![1500]` for a size above 999, or the shape as `Shape![_, 1500]`",
-    note = "`D<784>` is 784, `D<50, 257>` is 50,257"
-)]
-pub trait LimbValue {
-    type First: Unsigned;
-    type Scale: Unsigned;
+pub trait Joined {
     type Num: Unsigned;
 }
 
-/// The way back: which limb a typenum number below 1,000 is.
-#[doc(hidden)]
-pub trait FromLimb: Unsigned {
-    type Single;
-    type Second<Low: FromLimb>;
-    type After<const A: usize>;
-    type Third<Mid: FromLimb, Low: FromLimb>;
-    type Middle<const A: usize, Low: FromLimb>;
-    type Last<const A: usize, const B: usize>;
+impl<A: LimbValue, B: LimbValue, C: LimbValue> Joined for (A, B, C)
+where
+    A::First: Mul<B::Scale>,
+    Prod<A::First, B::Scale>: Add<B::Num>,
+    Step<A::First, B>: Mul<C::Scale>,
+    Prod<Step<A::First, B>, C::Scale>: Add<C::Num>,
+    Step<Step<A::First, B>, C>: Unsigned,
+{
+    type Num = Step<Step<A::First, B>, C>;
 }
 
-seq!(N in 0..1000 {
-    impl LimbValue for Limb<N> {
-        type First = typenum::U~N;
-        type Scale = U1000;
-        type Num = typenum::U~N;
-    }
-
-    impl FromLimb for typenum::U~N {
-        type Single = D<N>;
-        type Second<Low: FromLimb> = Low::After<N>;
-        type After<const A: usize> = D<A, N>;
-        type Third<Mid: FromLimb, Low: FromLimb> = Mid::Middle<N, Low>;
-        type Middle<const A: usize, Low: FromLimb> = Low::Last<A, N>;
-        type Last<const A: usize, const B: usize> = D<A, B, N>;
-    }
-});
-
-/// No limb here: the number before it stays as it is.
-impl LimbValue for Limb<1000> {
-    type First = U1000;
-    type Scale = U1;
-    type Num = U0;
-}
-
-type First<const A: usize> = <Limb<A> as LimbValue>::First;
-type Step<Before, const N: usize> = Sum<Prod<Before, <Limb<N> as LimbValue>::Scale>, <Limb<N> as LimbValue>::Num>;
-
-/// One limb of `D` out of a whole size; const-evaluated by what [`Shape!`](macro@crate::Shape) and
-/// [`sequential!`](crate::sequential) write for a named constant.
+/// One limb of `D` out of a whole size; const-evaluated by what [`Shape!`](../../plywood/macro.Shape.html) and
+/// [`sequential!`](../../plywood/macro.sequential.html) write for a named constant.
 #[doc(hidden)]
 #[must_use]
 pub const fn limb<const K: usize>(size: usize) -> usize {
@@ -198,16 +163,10 @@ where
 
 impl<const A: usize, const B: usize, const C: usize> StaticDim for D<A, B, C>
 where
-    Limb<A>: LimbValue,
-    Limb<B>: LimbValue,
-    Limb<C>: LimbValue,
-    First<A>: Mul<<Limb<B> as LimbValue>::Scale>,
-    Prod<First<A>, <Limb<B> as LimbValue>::Scale>: Add<<Limb<B> as LimbValue>::Num>,
-    Step<First<A>, B>: Mul<<Limb<C> as LimbValue>::Scale>,
-    Prod<Step<First<A>, B>, <Limb<C> as LimbValue>::Scale>: Add<<Limb<C> as LimbValue>::Num>,
-    Step<Step<First<A>, B>, C>: Unsigned + ArrayLength,
+    Self: Dim,
+    (Limb<A>, Limb<B>, Limb<C>): Joined,
 {
-    type Num = Step<Step<First<A>, B>, C>;
+    type Num = <(Limb<A>, Limb<B>, Limb<C>) as Joined>::Num;
     const SIZE: usize = Self::VALUE;
 }
 
@@ -257,7 +216,7 @@ impl Debug for Dyn {
 /// The size of a typenum number: the way back from [`StaticDim::Num`].
 ///
 /// It divides at compile time, so it is for what is computed on types; for a number you can write down,
-/// [`Shape!`](macro@crate::Shape) is cheaper.
+/// [`Shape!`](../../plywood/macro.Shape.html) is cheaper.
 ///
 /// ```
 /// use plywood::{D, dim::DimOf, StaticDim};
@@ -288,7 +247,7 @@ pub trait Above<Low> {
 }
 
 impl<Low: FromLimb> Above<Low> for UTerm {
-    type Dim = Low::Single;
+    type Dim = <Low::Limb as ToD>::Single;
 }
 
 impl<U, B, Low> Above<Low> for UInt<U, B>
@@ -306,14 +265,14 @@ pub trait Top<Mid, Low> {
 }
 
 impl<Mid: FromLimb, Low: FromLimb> Top<Mid, Low> for UTerm {
-    type Dim = Mid::Second<Low>;
+    type Dim = <Mid::Limb as ToD>::Second<Low::Limb>;
 }
 
 impl<U, B, Mid: FromLimb, Low: FromLimb> Top<Mid, Low> for UInt<U, B>
 where
     UInt<U, B>: FromLimb,
 {
-    type Dim = <UInt<U, B> as FromLimb>::Third<Mid, Low>;
+    type Dim = <<UInt<U, B> as FromLimb>::Limb as ToD>::Third<Mid::Limb, Low::Limb>;
 }
 
 /// Two sizes that can be the same: equal at compile time, or one of them known only at run time.

@@ -19,10 +19,37 @@ use std::path::PathBuf;
 /// ```
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
-/// Everything that can go wrong at run time.
-#[derive(thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
+/// The enum, and the sentence of each variant, as with the derive of the crate thiserror: that would be a procedural macro.
+macro_rules! errors {
+    (
+        $(#[$attribute:meta])*
+        pub enum $name:ident {$(
+            $(#[doc = $doc:literal])*
+            #[error($format:literal $(, $argument:expr)* $(,)?)]
+            $variant:ident $({$($(#[doc = $field_doc:literal])* $field:ident: $type:ty,)*})?,
+        )*}
+    ) => {
+        $(#[$attribute])*
+        pub enum $name {$(
+            $(#[doc = $doc])*
+            $variant $({$($(#[doc = $field_doc])* $field: $type,)*})?,
+        )*}
+
+        impl fmt::Display for $name {
+            #[allow(unused_variables)] // a sentence need not name every field
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {$(
+                    Self::$variant $({$($field),*})? => write!(f, $format $(, $argument)*),
+                )*}
+            }
+        }
+    };
+}
+
+errors! {
+    /// Everything that can go wrong at run time.
+    #[non_exhaustive]
+    pub enum Error {
     /// A slice or vector does not have as many elements as the shape.
     #[error("{given} elements do not fill {shape}, which has {expected}")]
     Length {
@@ -233,7 +260,7 @@ pub enum Error {
         epoch: u64,
     },
     /// A table cannot be read as asked.
-    #[error("{}: {message}", place(.file, *.line, .column))]
+        #[error("{}: {message}", place(file, *line, column))]
     Table {
         /// The file, or what stands for it.
         file: String,
@@ -284,6 +311,16 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 /// The sentence itself, so that `fn main() -> plywood::Result<()>` and `unwrap` show it.

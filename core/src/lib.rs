@@ -1,42 +1,9 @@
-//! Neural networks whose tensor sizes are types.
-//!
-//! You list layers in [`sequential!`]; the macro turns the list into a struct with straight-line forward and backward
-//! code, and a network that does not fit together does not compile.
-//!
-//! ```
-//! use plywood::prelude::*;
-//!
-//! sequential! {
-//!     /// Mammal, bird, reptile, … from sixteen traits.
-//!     pub struct ZooNet {
-//!         Linear(16, 32),
-//!         ReLU,
-//!         out: Linear(_, 7),
-//!     }
-//! }
-//!
-//! let mut rng = Generator::manual_seed(0);
-//! let mut model = ZooNet::init(&mut rng);
-//! let x: Tensor<Shape![5, 16]> = Tensor::rand(&mut rng);
-//! let labels = tensor![0, 1, 2, 3, 4];
-//!
-//! let mut optimizer = Adam::new(1e-2);
-//! for _ in 0..10 {
-//!     let (_loss, grads) = model.gradients(&x, &labels, &CrossEntropyLoss)?;
-//!     optimizer.step(&mut model, &grads)?;
-//! }
-//! let y: Tensor<Shape![5, 7]> = model.forward(&x);
-//! # Ok::<(), plywood::Error>(())
-//! ```
-//!
-//! **[From PyTorch to Plywood](guide)** shows each construct of an introduction to PyTorch beside ours.
-//!
-//! Sizes live in [`dim`] and [`shape`], tensors in [`mod@tensor`], layers in [`nn`], then [`loss`], [`optim`], [`data`],
-//! [`train`] and [`io`]; [`mod@graph`] shows a network as text, DOT or Mermaid. With the feature `plot`, `plywood::plot` draws
-//! figures.
+//! All of [Plywood](../plywood/index.html) but its macros, so that both compile at the same time. The crate `plywood` is
+//! what a program depends on.
 
 #![deny(missing_docs)]
 
+#[cfg(test)]
 extern crate self as plywood;
 
 pub mod autograd;
@@ -66,7 +33,6 @@ pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float, Numeric};
 pub use error::{Error, Result};
 pub use generator::Generator;
-pub use plywood_macros::{Shape, Size, sequential, tensor};
 pub use shape::{Features, Shape, StaticShape};
 pub use tensor::{Tensor, TensorView, TensorViewMut};
 

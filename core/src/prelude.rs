@@ -14,4 +14,5 @@ pub use crate::optim::{Adam, Optimizer, SGD};
 pub use crate::shape::{Features, Shape, StaticShape};
 pub use crate::tensor::{Join, Tensor, TensorView, TensorViewMut};
 pub use crate::train::{ConfusionMatrix, Fit, Trainer, accuracy};
-pub use plywood_macros::{Shape, Size, sequential, tensor};
+#[cfg(test)]
+pub(crate) use plywood_macros::{Shape, sequential, tensor};

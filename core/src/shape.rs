@@ -1,6 +1,6 @@
 //! Shapes: tuples of sizes, from rank 0 (`()`) to rank 6.
 //!
-//! [`Shape!`](macro@crate::Shape) writes them: `Shape![_, 784]` is `(Dyn, D<784>)`.
+//! [`Shape!`](../../plywood/macro.Shape.html) writes them: `Shape![_, 784]` is `(Dyn, D<784>)`.
 //!
 //! ```
 //! use plywood::prelude::*;

@@ -50,7 +50,7 @@
 //! # Networks and losses in an expression
 //!
 //! [`model.requires_grad()`](crate::nn::Model::requires_grad) makes a function of a network from
-//! [`sequential!`](crate::sequential): forward and backward stay the generated code, in one node. Any
+//! [`sequential!`](../../plywood/macro.sequential.html): forward and backward stay the generated code, in one node. Any
 //! [`Loss`](crate::loss::Loss) goes on top with [`loss`](Variable::loss).
 //!
 //! ```

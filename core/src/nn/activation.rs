@@ -1,7 +1,7 @@
 //! Elementwise activations: f and f′ of one number, and the layer made of them.
 //!
 //! A hyper-parameter is part of the type, so that a layer is a type and nothing else; stable Rust takes integers there,
-//! so it is the bits of an `f64` ([`bits`]). In [`sequential!`](crate::sequential) you write the number.
+//! so it is the bits of an `f64` ([`bits`]). In [`sequential!`](../../../plywood/macro.sequential.html) you write the number.
 //!
 //! ```
 //! use plywood::nn::{Activation, Tanh};
@@ -231,7 +231,7 @@ impl Activation for ReLU {
 
 /// x where x > 0, slope · x elsewhere, as `torch.nn.LeakyReLU`.
 ///
-/// In [`sequential!`](crate::sequential): `LeakyReLU(negative_slope = 0.01)`.
+/// In [`sequential!`](../../plywood/macro.sequential.html): `LeakyReLU(negative_slope = 0.01)`.
 ///
 /// ```
 /// use plywood::nn::{Activation, LeakyReLU};
@@ -260,7 +260,7 @@ impl<const SLOPE: u64> Activation for LeakyReLU<SLOPE> {
 
 /// x where x > 0, α · (eˣ − 1) elsewhere, as `torch.nn.ELU` (Clevert et al., 2015).
 ///
-/// In [`sequential!`](crate::sequential): `ELU(alpha = 1.0)`.
+/// In [`sequential!`](../../plywood/macro.sequential.html): `ELU(alpha = 1.0)`.
 ///
 /// ```
 /// use plywood::nn::{Activation, ELU};
@@ -297,7 +297,7 @@ impl<const ALPHA: u64> Activation for ELU<ALPHA> {
 
 /// x · Φ(x) with the normal distribution function Φ, as `torch.nn.GELU` (Hendrycks and Gimpel, 2016).
 ///
-/// In [`sequential!`](crate::sequential): `GELU`, or `GELU(approximate = "tanh")` for [`GELUTanh`].
+/// In [`sequential!`](../../plywood/macro.sequential.html): `GELU`, or `GELU(approximate = "tanh")` for [`GELUTanh`].
 ///
 /// ```
 /// use plywood::nn::{Activation, GELU};
@@ -454,7 +454,7 @@ impl Activation for Tanh {
 
 /// ln(1 + e^(βx)) / β, and x itself where βx exceeds the threshold, as `torch.nn.Softplus`.
 ///
-/// In [`sequential!`](crate::sequential): `Softplus(beta = 1.0, threshold = 20.0)`.
+/// In [`sequential!`](../../plywood/macro.sequential.html): `Softplus(beta = 1.0, threshold = 20.0)`.
 ///
 /// ```
 /// use plywood::nn::{Activation, Softplus};
@@ -486,7 +486,7 @@ impl<const BETA: u64, const THRESHOLD: u64> Activation for Softplus<BETA, THRESH
 
 /// x, but never below the minimum or above the maximum, as `torch.nn.Hardtanh`; the derivative on the bounds is 0.
 ///
-/// In [`sequential!`](crate::sequential): `Hardtanh(min_val = -1.0, max_val = 1.0)`.
+/// In [`sequential!`](../../plywood/macro.sequential.html): `Hardtanh(min_val = -1.0, max_val = 1.0)`.
 ///
 /// ```
 /// use plywood::nn::{Activation, Hardtanh};

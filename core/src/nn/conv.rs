@@ -12,8 +12,8 @@ use core::marker::PhantomData;
 
 /// A convolution of images, as `torch.nn.Conv2d`: y\[o\] = b\[o\] + Σᵢ w\[o, i\] ⋆ x\[i\], where ⋆ is the cross-correlation.
 ///
-/// In [`sequential!`](crate::sequential): `Conv2d(in_channels, out_channels, kernel_size, stride = 1, padding = 0,
-/// dilation = 1, bias = true)`. What has a height and a width is one number for both or `(height, width)`;
+/// In [`sequential!`](../../plywood/macro.sequential.html): `Conv2d(in_channels, out_channels, kernel_size, stride = 1,
+/// padding = 0, dilation = 1, bias = true)`. What has a height and a width is one number for both or `(height, width)`;
 /// `padding = "same"` keeps both sizes; `kernel` is short for `kernel_size`.
 ///
 /// Shapes: `x: [batch, in, H, W]`, `weight: [out, in, kh, kw]`, `bias: [out]`, `y: [batch, out, OH, OW]` with

@@ -10,7 +10,7 @@ use crate::shape::{Features, StaticShape};
 ///
 /// A layer owns nothing: its parameters are a slice of the one block that the network owns, and its functions work on
 /// whole batches, `[batch, features]` row-major. Implement it for a layer of your own and name it in
-/// [`sequential!`](crate::sequential) beside the others: an argument that is a size becomes a size type
+/// [`sequential!`](../../plywood/macro.sequential.html) beside the others: an argument that is a size becomes a size type
 /// (`Scale(16)` is `Scale<D<16>>`, `Scale(_)` takes the last size that the layer before gives, `Scale(..)` its whole
 /// shape).
 ///

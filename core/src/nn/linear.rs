@@ -13,7 +13,7 @@ use core::marker::PhantomData;
 
 /// An affine map of the last dimension: y = x · Wᵀ + b, as `torch.nn.Linear`.
 ///
-/// In [`sequential!`](crate::sequential): `Linear(in_features, out_features, bias = true)`.
+/// In [`sequential!`](../../plywood/macro.sequential.html): `Linear(in_features, out_features, bias = true)`.
 ///
 /// Shapes: `x: [batch, …, in]`, `weight: [out, in]`, `bias: [out]`, `y: [batch, …, out]`, where … is `Lead`.
 /// `weight` and `bias` begin evenly distributed in ±1/√in.

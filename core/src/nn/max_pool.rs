@@ -9,9 +9,9 @@ use core::marker::PhantomData;
 
 /// The largest number under each place of a window that slides over images, as `torch.nn.MaxPool2d`.
 ///
-/// In [`sequential!`](crate::sequential): `MaxPool2d(kernel_size, stride = kernel_size, padding = 0)`. Each is one number
-/// or `(height, width)`; `kernel` is short for `kernel_size`. A kernel has at most 256 positions, and `padding` is at
-/// most half of it; what it adds is smaller than every number.
+/// In [`sequential!`](../../plywood/macro.sequential.html): `MaxPool2d(kernel_size, stride = kernel_size, padding = 0)`.
+/// Each is one number or `(height, width)`; `kernel` is short for `kernel_size`. A kernel has at most 256 positions, and
+/// `padding` is at most half of it; what it adds is smaller than every number.
 ///
 /// Shapes: `x: [batch, channels, H, W]`, `y: [batch, channels, OH, OW]` with OH = (H + 2·padding − kernel)/stride + 1,
 /// rounded down, and OW likewise. Of equal numbers, the first gets the gradient; a NaN is larger than every number.

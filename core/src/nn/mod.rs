@@ -1,4 +1,4 @@
-//! Layers, and the networks that [`sequential!`](crate::sequential) makes of them.
+//! Layers, and the networks that `sequential!` makes of them.
 //!
 //! ```
 //! use plywood::prelude::*;

@@ -21,7 +21,7 @@ pub(crate) type Wanted<M> = <<M as Layer>::Input as Features>::Batched<Dyn>;
 
 /// A network with parameters of its own: one block of numbers in which every tensor has its place at compile time.
 ///
-/// [`sequential!`](crate::sequential) implements it; see there for the whole picture.
+/// [`sequential!`](../../plywood/macro.sequential.html) implements it; see there for the whole picture.
 ///
 /// ```
 /// use plywood::prelude::*;

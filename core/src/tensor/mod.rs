@@ -69,8 +69,8 @@ use core::marker::PhantomData;
 
 /// A tensor of shape `S` with elements `E`, `f32` unless said otherwise, row-major.
 ///
-/// The shape is a tuple of sizes and is written with [`Shape!`](macro@crate::Shape): `Tensor<Shape![5, 6]>` has five rows of
-/// six numbers, `Tensor<Shape![_, 6]>` as many rows as the running program gives it.
+/// The shape is a tuple of sizes and is written with [`Shape!`](../../plywood/macro.Shape.html): `Tensor<Shape![5, 6]>`
+/// has five rows of six numbers, `Tensor<Shape![_, 6]>` as many rows as the running program gives it.
 ///
 /// ```
 /// use plywood::prelude::*;

@@ -4,7 +4,8 @@ use crate::element::Element;
 use crate::shape::{Features, Shape, StaticShape};
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
-use generic_array::GenericArray;
+#[cfg(feature = "generic-array")]
+use generic_array::{ArrayLength, GenericArray};
 
 /// Shapes with a first dimension to go along: a batch of samples, the rows of a matrix.
 ///
@@ -110,9 +111,10 @@ impl<'a, Row: Features, E: Element> Iterator for RowsIter<'a, Row, E> {
 impl<Row: Features, E: Element> ExactSizeIterator for RowsIter<'_, Row, E> {}
 impl<Row: Features, E: Element> FusedIterator for RowsIter<'_, Row, E> {}
 
-impl<N: StaticDim, E: Element, B: Storage<E>> Tensor<(N,), E, B> {
+#[cfg(feature = "generic-array")]
+impl<N: StaticDim<Num: ArrayLength>, E: Element, B: Storage<E>> Tensor<(N,), E, B> {
     /// The elements as an array whose length is the type's, however large; [`to_array`](Tensor::to_array) gives a plain
-    /// array for up to 999.
+    /// array for up to 999. With the feature `generic-array`, which is a default.
     ///
     /// ```
     /// use plywood::prelude::*;

@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "a measurement: cargo test --release -p plywood --lib handing_out -- --ignored --nocapture"]
+    #[ignore = "a measurement: cargo test --release -p plywood-core --lib handing_out -- --ignored --nocapture"]
     fn handing_out() {
         let pool = pool(2);
         let until_both_run = |pause: Duration| {

@@ -2,7 +2,7 @@ use super::*;
 use crate::prelude::*;
 
 fn zoo() -> Table {
-    Table::read_csv(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/zoo.csv")).unwrap()
+    Table::read_csv(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/data/zoo.csv")).unwrap()
 }
 
 fn message(text: &str) -> String {

@@ -38,6 +38,7 @@ pub trait Convolve: Sized + 'static {
 
 /// Tiles as large as so many registers can hold besides their factors.
 macro_rules! tiles {
+    ($tile:ident, 8) => { tiles!($tile [1 2 3 4] [1 2]) };
     ($tile:ident, 16) => { tiles!($tile [1 2 3 4 5 6] [1 2]) };
     // Eight rows, because channels often come in eights.
     ($tile:ident, 32) => { tiles!($tile [1 2 3 4 5 6 7 8] [1 2 3]) };

@@ -1,5 +1,8 @@
 //! The innermost loops, written once in [`Vector`]s and compiled for each instruction set (see [`super::isa`]).
 
+// Loops over indices: there are hundreds of these kernels, and with iterators they took the compiler a second longer.
+#![allow(clippy::needless_range_loop)]
+
 use crate::backend::cpu::gemm::Vector;
 
 /// One call of [`correlate`].
@@ -32,29 +35,29 @@ pub(super) unsafe fn correlate<V: Vector, const R: usize, const C: usize>(job: &
     // SAFETY: the caller's contract. The pointers step with wrapping arithmetic because the last step leaves the memory.
     unsafe {
         let mut sums = [[V::zero(); C]; R];
-        for (i, sums) in sums.iter_mut().enumerate() {
-            *sums = [V::splat(*bias.add(i)); C];
+        for i in 0..R {
+            sums[i] = [V::splat(*bias.add(i)); C];
         }
         for _ in 0..channels {
             for t in 0..tap_count {
                 let at = b.add(*taps.add(t));
                 let mut pixels = [V::zero(); C];
-                for (c, pixels) in pixels.iter_mut().enumerate() {
-                    *pixels = V::load(at.add(c * V::LANES));
+                for c in 0..C {
+                    pixels[c] = V::load(at.add(c * V::LANES));
                 }
-                for (i, sums) in sums.iter_mut().enumerate() {
+                for i in 0..R {
                     let weight = V::splat(*a.add(i));
-                    for (sum, pixels) in sums.iter_mut().zip(pixels) {
-                        *sum = weight.mul_add(pixels, *sum);
+                    for c in 0..C {
+                        sums[i][c] = weight.mul_add(pixels[c], sums[i][c]);
                     }
                 }
                 a = a.wrapping_add(R);
             }
             b = b.wrapping_add(plane);
         }
-        for (i, sums) in sums.iter().enumerate() {
-            for (c, sum) in sums.iter().enumerate() {
-                sum.store(y.add(i * y_row + c * V::LANES));
+        for i in 0..R {
+            for c in 0..C {
+                sums[i][c].store(y.add(i * y_row + c * V::LANES));
             }
         }
     }
@@ -88,24 +91,26 @@ pub(super) unsafe fn over_pixels<V: Vector, const R: usize, const C: usize>(job:
     unsafe {
         let mut sums = [[V::zero(); C]; R];
         let mut vectors = [b; C];
-        for (c, vector) in vectors.iter_mut().enumerate() {
-            *vector = b.add(*offsets.add(c));
+        for c in 0..C {
+            vectors[c] = b.add(*offsets.add(c));
         }
         for _ in 0..rows {
             for j in 0..columns {
                 let mut inputs = [V::zero(); C];
-                for (input, vector) in inputs.iter_mut().zip(vectors) {
-                    *input = V::load(vector.add(j * V::LANES));
+                for c in 0..C {
+                    inputs[c] = V::load(vectors[c].add(j * V::LANES));
                 }
-                for (i, sums) in sums.iter_mut().enumerate() {
+                for i in 0..R {
                     let factor = V::splat(*a.add(i * a_row));
-                    for (sum, input) in sums.iter_mut().zip(inputs) {
-                        *sum = factor.mul_add(input, *sum);
+                    for c in 0..C {
+                        sums[i][c] = factor.mul_add(inputs[c], sums[i][c]);
                     }
                 }
                 a = a.wrapping_add(1);
             }
-            vectors = vectors.map(|vector| vector.wrapping_add(b_line));
+            for c in 0..C {
+                vectors[c] = vectors[c].wrapping_add(b_line);
+            }
         }
         add_to::<V, R, C>(&sums, y, y_row);
     }
@@ -123,8 +128,8 @@ pub(super) unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &
     unsafe {
         let mut sums = [[V::zero(); C]; R];
         let mut vectors = [b; C];
-        for (c, vector) in vectors.iter_mut().enumerate() {
-            *vector = b.add(*offsets.add(c));
+        for c in 0..C {
+            vectors[c] = b.add(*offsets.add(c));
         }
         for _ in 0..rows {
             let mut j = 0;
@@ -136,7 +141,9 @@ pub(super) unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &
                 multiply::<V, R, C>(&mut sums, |from| V::load_first(from.add(j), columns - j), a, a_row, &vectors);
             }
             a = a.wrapping_add(columns);
-            vectors = vectors.map(|vector| vector.wrapping_add(b_line));
+            for c in 0..C {
+                vectors[c] = vectors[c].wrapping_add(b_line);
+            }
         }
         add_to::<V, R, C>(&sums, y, y_row);
     }
@@ -156,13 +163,13 @@ unsafe fn multiply<V: Vector, const R: usize, const C: usize>(
     // SAFETY: the caller's contract.
     unsafe {
         let mut inputs = [V::zero(); C];
-        for (input, vector) in inputs.iter_mut().zip(vectors) {
-            *input = load(*vector);
+        for c in 0..C {
+            inputs[c] = load(vectors[c]);
         }
-        for (i, sums) in sums.iter_mut().enumerate() {
+        for i in 0..R {
             let factor = load(a.add(i * a_row));
-            for (sum, input) in sums.iter_mut().zip(inputs) {
-                *sum = factor.mul_add(input, *sum);
+            for c in 0..C {
+                sums[i][c] = factor.mul_add(inputs[c], sums[i][c]);
             }
         }
     }
@@ -173,12 +180,12 @@ unsafe fn multiply<V: Vector, const R: usize, const C: usize>(
 /// The machine has V's instructions, and all vectors of y can be read and written.
 #[inline(always)]
 unsafe fn add_to<V: Vector, const R: usize, const C: usize>(sums: &[[V; C]; R], y: *mut V::E, y_row: usize) {
-    for (i, sums) in sums.iter().enumerate() {
-        for (c, sum) in sums.iter().enumerate() {
+    for i in 0..R {
+        for c in 0..C {
             // SAFETY: the caller's contract.
             unsafe {
                 let y = y.add(i * y_row + c * V::LANES);
-                V::load(y).add(*sum).store(y);
+                V::load(y).add(sums[i][c]).store(y);
             }
         }
     }

@@ -55,7 +55,7 @@ macro_rules! for_each_isa {
     ($kernels:ident $item:ident $choose:ident $E:ident: $lanes:literal $V256:ident $V512:ident $V128:ident $transpose:ident) => {
         #[inline]
         fn $choose(isa: Isa) -> &'static Kernels<$E> {
-            $kernels!($item portable: $E, gemm::Portable<$E, $lanes>, 16 registers, gemm::transpose::<$E>);
+            $kernels!($item portable: $E, gemm::Portable<$E, $lanes>, 8 registers, gemm::transpose::<$E>);
             #[cfg(target_arch = "x86_64")]
             $kernels!($item avx2: $E, gemm::$V256, 16 registers, gemm::$transpose, "avx2,fma");
             #[cfg(target_arch = "x86_64")]
@@ -78,6 +78,7 @@ pub(in crate::backend::cpu) use for_each_isa;
 
 /// Tiles as large as so many registers can hold besides their factors.
 macro_rules! tiles {
+    ($tile:ident, 8) => { tiles!($tile [1 2 3 4] [1 2]) };
     ($tile:ident, 16) => { tiles!($tile [1 2 3 4 5 6] [1 2]) };
     ($tile:ident, 32) => { tiles!($tile [1 2 3 4 5 6] [1 2 3 4]) };
     ($tile:ident [$($rows:literal)*] $vectors:tt) => { &[$(tiles!($tile $rows $vectors)),*] };

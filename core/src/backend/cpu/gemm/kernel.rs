@@ -3,6 +3,9 @@
 //! Each is inlined into functions that are compiled for one instruction set (see [`super::isa`]); on its own, none runs
 //! fast.
 
+// Loops over indices: there are hundreds of these kernels, and with iterators they took the compiler a second longer.
+#![allow(clippy::needless_range_loop)]
+
 use super::vector::{Vector, prefetch};
 
 /// One call of a kernel: `y = a · b` or `y += a · b` for a few rows and columns.
@@ -46,26 +49,26 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V
         let mut sums = [[V::zero(); C]; R];
         for _ in 0..k {
             let mut columns = [V::zero(); C];
-            for (c, column) in columns.iter_mut().enumerate() {
-                *column = V::load(b.add(c * V::LANES));
+            for c in 0..C {
+                columns[c] = V::load(b.add(c * V::LANES));
             }
-            for (i, sums) in sums.iter_mut().enumerate() {
+            for i in 0..R {
                 let factor = V::splat(*a.add(i * a_row));
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = factor.mul_add(column, *sum);
+                for c in 0..C {
+                    sums[i][c] = factor.mul_add(columns[c], sums[i][c]);
                 }
             }
             a = a.wrapping_add(a_col);
             b = b.wrapping_add(b_step);
         }
         let whole = columns == V::LANES;
-        for (i, sums) in sums.iter().enumerate() {
-            for (c, sum) in sums.iter().enumerate() {
-                let y = y.add(i * y_row + c * V::LANES);
+        for i in 0..R {
+            for c in 0..C {
+                let (y, sum) = (y.add(i * y_row + c * V::LANES), sums[i][c]);
                 match (c + 1 < C || whole, adds) {
-                    (true, true) => V::load(y).add(*sum).store(y),
+                    (true, true) => V::load(y).add(sum).store(y),
                     (true, false) => sum.store(y),
-                    (false, true) => V::load_first(y, columns).add(*sum).store_first(y, columns),
+                    (false, true) => V::load_first(y, columns).add(sum).store_first(y, columns),
                     (false, false) => sum.store_first(y, columns),
                 }
             }
@@ -89,8 +92,13 @@ where
         let mut sums = [[[V::zero(); C]; R]; U];
         let mut p = 0;
         while p + U * V::LANES <= k {
-            for (u, sums) in sums.iter_mut().enumerate() {
-                step::<V, R, C>(sums, |i, step| V::load(i.add(p + u * V::LANES + step)), (a, a_row), (b, b_step));
+            for u in 0..U {
+                step::<V, R, C>(
+                    &mut sums[u],
+                    |i, step| V::load(i.add(p + u * V::LANES + step)),
+                    (a, a_row),
+                    (b, b_step),
+                );
             }
             p += U * V::LANES;
         }
@@ -104,8 +112,8 @@ where
         for i in 0..R {
             for j in 0..C {
                 let mut sum = sums[0][i][j];
-                for more in &sums[1..] {
-                    sum = sum.add(more[i][j]);
+                for u in 1..U {
+                    sum = sum.add(sums[u][i][j]);
                 }
                 let y = y.add(i * y_row + j);
                 *y = if adds { *y + sum.sum() } else { sum.sum() };
@@ -129,13 +137,13 @@ unsafe fn step<V: Vector, const R: usize, const C: usize>(
     // SAFETY: the caller's contract.
     unsafe {
         let mut columns = [V::zero(); C];
-        for (j, column) in columns.iter_mut().enumerate() {
-            *column = load(b, j * b_col);
+        for j in 0..C {
+            columns[j] = load(b, j * b_col);
         }
-        for (i, sums) in sums.iter_mut().enumerate() {
+        for i in 0..R {
             let row = load(a, i * a_row);
-            for (sum, column) in sums.iter_mut().zip(columns) {
-                *sum = row.mul_add(column, *sum);
+            for j in 0..C {
+                sums[i][j] = row.mul_add(columns[j], sums[i][j]);
             }
         }
     }
@@ -152,22 +160,22 @@ pub(super) unsafe fn combine<V: Vector, const P: usize>(job: &Job<V::E>) {
     // SAFETY: the caller's contract; whole vectors end at or before `columns`.
     unsafe {
         let mut factors = [V::zero(); P];
-        for (p, factor) in factors.iter_mut().enumerate() {
-            *factor = V::splat(*a.add(p * a_col));
+        for p in 0..P {
+            factors[p] = V::splat(*a.add(p * a_col));
         }
         let mut j = 0;
         while j + V::LANES <= columns {
             let mut sum = if adds { V::load(y.add(j)) } else { V::zero() };
-            for (p, factor) in factors.iter().enumerate() {
-                sum = factor.mul_add(V::load(b.add(p * b_step + j)), sum);
+            for p in 0..P {
+                sum = factors[p].mul_add(V::load(b.add(p * b_step + j)), sum);
             }
             sum.store(y.add(j));
             j += V::LANES;
         }
         if j < columns {
             let mut sum = if adds { V::load_first(y.add(j), columns - j) } else { V::zero() };
-            for (p, factor) in factors.iter().enumerate() {
-                sum = factor.mul_add(V::load_first(b.add(p * b_step + j), columns - j), sum);
+            for p in 0..P {
+                sum = factors[p].mul_add(V::load_first(b.add(p * b_step + j), columns - j), sum);
             }
             sum.store_first(y.add(j), columns - j);
         }

@@ -56,8 +56,10 @@ macro_rules! portable {
 
             #[inline(always)]
             unsafe fn load_first(from: *const $E, n: usize) -> Self {
-                // SAFETY: `from` is valid for `n` elements.
-                Portable(core::array::from_fn(|i| if i < n { unsafe { from.add(i).read() } } else { 0.0 }))
+                let mut first = [0.0; L];
+                // SAFETY: `from` is valid for `n` elements, which are no more than the lanes.
+                unsafe { from.copy_to_nonoverlapping(first.as_mut_ptr(), n) }
+                Portable(first)
             }
 
             #[inline(always)]
@@ -68,25 +70,31 @@ macro_rules! portable {
 
             #[inline(always)]
             unsafe fn store_first(self, to: *mut $E, n: usize) {
-                for (i, x) in self.0.iter().enumerate().take(n) {
-                    // SAFETY: `to` is valid for `n` elements.
-                    unsafe { to.add(i).write(*x) }
-                }
+                // SAFETY: `to` is valid for `n` elements, which are no more than the lanes.
+                unsafe { self.0.as_ptr().copy_to_nonoverlapping(to, n) }
             }
 
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
-                Portable(core::array::from_fn(|i| self.0[i] + other.0[i]))
+                let mut sums = self.0;
+                for i in 0..L {
+                    sums[i] += other.0[i];
+                }
+                Portable(sums)
             }
 
             #[inline(always)]
             unsafe fn mul_add(self, b: Self, c: Self) -> Self {
                 // Where the target has no fused instruction, `mul_add` calls a function for every element.
-                if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
-                    Portable(core::array::from_fn(|i| self.0[i].mul_add(b.0[i], c.0[i])))
+                let mut sums = c.0;
+                for i in 0..L {
+                    sums[i] = if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+                        self.0[i].mul_add(b.0[i], sums[i])
                 } else {
-                    Portable(core::array::from_fn(|i| self.0[i] * b.0[i] + c.0[i]))
+                        self.0[i] * b.0[i] + sums[i]
+                    };
                 }
+                Portable(sums)
             }
 
             #[inline(always)]
