@@ -92,10 +92,14 @@ impl Update<'_> {
     ) -> Result<()> {
         let (count, update) = self.kernels(gpu)?;
         let ([m, v], n) = (self.moments(), self.parameters);
+        // Without a velocity, nothing of SGD depends on the number of the step.
+        let counts = m != 0 || matches!(self.rule, Rule::Adam { .. });
         // SAFETY: one thread, which reads and writes the settings and reads the statistics.
         unsafe {
             let arguments = &mut [&raw const settings, &raw const stats].map(|value| value.cast_mut().cast::<c_void>());
-            gpu.launch(stream, count, [1, 1, 1], 1, arguments)?;
+            if counts {
+                gpu.launch(stream, count, [1, 1, 1], 1, arguments)?;
+            }
         }
         let blocks = n.div_ceil(THREADS as usize * 4).clamp(1, gpu.multiprocessors() as usize * 8) as u32;
         match self.rule {
