@@ -13,12 +13,12 @@ type Row = (&'static str, Pair, fn(f64) -> f64, f64, f64);
 
 /// The function in `f64` by the standard library, by which the others are measured.
 const FUNCTIONS: [Row; 6] = [
-    ("exp", (exp, exp), f64::exp, 1.1, 1.1),
-    ("exp_m1", (exp_m1, exp_m1), f64::exp_m1, 1.7, 1.7),
-    ("ln", (ln, ln), f64::ln, 0.9, 1.0),
-    ("ln_1p", (ln_1p, ln_1p), f64::ln_1p, 1.4, 1.5),
-    ("tanh", (tanh, tanh), f64::tanh, 2.6, 2.7),
-    ("sigmoid", (sigmoid, sigmoid), |x| 1.0 / (1.0 + (-x).exp()), 2.6, 2.7),
+    ("exp", (exp, exp), f64::exp, 1.02, 1.1),
+    ("exp_m1", (exp_m1, exp_m1), f64::exp_m1, 1.69, 1.7),
+    ("ln", (ln, ln), f64::ln, 0.84, 1.0),
+    ("ln_1p", (ln_1p, ln_1p), f64::ln_1p, 0.84, 1.5),
+    ("tanh", (tanh, tanh), f64::tanh, 2.71, 2.7),
+    ("sigmoid", (sigmoid, sigmoid), |x| 1.0 / (1.0 + (-x).exp()), 2.49, 2.7),
 ];
 
 /// The distance from the exact number, in units of the last place that f32 has there.
@@ -54,6 +54,8 @@ fn worst_f32((name, (f, _), exact, ..): Row, bits: RangeInclusive<u32>, step: us
 
 fn check_f32(row: Row, (worst, at): (f64, f32)) {
     let (name, _, _, limit, _) = row;
+    // What the platform's own may be off by is not stated.
+    let limit = if cfg!(feature = "exact-math") { limit.max(1.5) } else { limit };
     println!("{name}: {worst} at {at:e}");
     assert!(worst <= limit, "{name}({at:e}) is {worst} ulp off");
 }
