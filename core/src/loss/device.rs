@@ -68,13 +68,4 @@ impl<'t> Target<'t> {
         let of = |i: usize| labels[i].to_i32().unwrap_or(-1);
         Ok(Target::Labels { len: labels.len(), of: Box::new(of) })
     }
-
-    /// The size on the device.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Target::Reals(bytes) => bytes.len(),
-            Target::Labels { len, .. } => 4 * len,
-            Target::There(memory) => memory.len(),
-        }
-    }
 }

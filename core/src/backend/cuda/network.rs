@@ -387,7 +387,7 @@ impl Network {
             // Where the activation's input is kept, it must be seen after the product.
             _ if saved != 0 => Epilogue::Nothing,
             (0, _) => Epilogue::Nothing,
-            (_, act) if act.relu => Epilogue::BiasRelu,
+            (_, act) if act.relu && self.gpu.relu_keeps_nan()? => Epilogue::BiasRelu,
             _ => Epilogue::Bias,
         };
         if epilogue == Epilogue::Nothing {
