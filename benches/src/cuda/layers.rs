@@ -1,10 +1,9 @@
 //! Every layer between two others, so that its gradient goes through; activations where a layer takes them in and where not.
 
-use crate::parity::both;
+use crate::parity::{both, net};
 use crate::report::Report;
 use plywood::nn::Uninit;
 use plywood::prelude::*;
-use plywood_tests::each_network;
 
 fn batches(report: &Report) -> &'static [usize] {
     if report.quick { &[1, 5] } else { &[1, 3, 64, 500] }
@@ -14,9 +13,9 @@ fn batches(report: &Report) -> &'static [usize] {
 macro_rules! activation {
     ($report:expr, $batches:expr, $($layer:tt)*) => {
         let name = stringify!($($layer)*);
-        let net = sequential![Linear(7, 13), $($layer)*, Linear(13, 5)];
+        let net = net![Linear(7, 13), $($layer)*, Linear(13, 5)];
         both!($report, &format!("layers: {name} in Linear"), $batches, net);
-        let net = sequential![Linear(7, 33), Softmax, $($layer)*, Linear(33, 5)];
+        let net = net![Linear(7, 33), Hardtanh(-4.0, 4.0), $($layer)*, Linear(33, 5)];
         both!($report, &format!("layers: {name} alone"), $batches, net);
     };
 }
@@ -24,7 +23,11 @@ macro_rules! activation {
 /// A network that begins with a layer without parameters would not show its gradient: a `Conv2d` of 1 × 1 stands before.
 macro_rules! images {
     ($report:expr, $batches:expr, $name:expr, $input:tt => $output:tt { $($layers:tt)* }) => {{
-        sequential! { struct Net: $input => $output { $($layers)* } }
+        sequential! {
+            struct Net: $input => $output {
+                $($layers)*, Identity, Identity, Identity, Identity, Identity, Identity, Identity, Identity
+            }
+        }
         both!($report, &format!("layers: {}", $name), $batches, Uninit::<Net>::new());
     }};
 }
@@ -37,13 +40,6 @@ pub(crate) fn check(report: &mut Report) {
     convolutions(report, if report.quick { &[1, 3] } else { &[1, 5, 64] });
     pools(report, if report.quick { &[1, 3] } else { &[1, 5, 64] });
     nothing(report, batches);
-    macro_rules! check {
-        (scaled, $Net:ty, [$($input:tt),*] => [$($output:tt),*]) => {}; // a layer of one's own
-        ($name:ident, $Net:ty, [$($input:tt),*] => [$($output:tt),*]) => {
-            both!(report, concat!("networks: ", stringify!($name)), batches, Uninit::<$Net>::new());
-        };
-    }
-    each_network!(check);
 }
 
 fn activations(report: &mut Report, batches: &[usize]) {
@@ -65,31 +61,31 @@ fn activations(report: &mut Report, batches: &[usize]) {
 }
 
 fn linear(report: &mut Report, batches: &[usize]) {
-    both!(report, "layers: Linear(1, 1)", batches, sequential![Linear(1, 1)]);
-    both!(report, "layers: Linear(1, 13)", batches, sequential![Linear(1, 13)]);
-    both!(report, "layers: Linear(7, 1)", batches, sequential![Linear(7, 1)]);
-    both!(report, "layers: Linear(33, 17)", batches, sequential![Linear(33, 17), Linear(17, 9)]);
-    both!(report, "layers: Linear(257, 65)", batches, sequential![Linear(257, 65), ReLU, Linear(65, 129)]);
-    both!(report, "layers: Linear(128, 256)", batches, sequential![Linear(128, 256), ReLU, Linear(256, 128)]);
+    both!(report, "layers: Linear(1, 1)", batches, net![Linear(1, 1)]);
+    both!(report, "layers: Linear(1, 13)", batches, net![Linear(1, 13)]);
+    both!(report, "layers: Linear(7, 1)", batches, net![Linear(7, 1)]);
+    both!(report, "layers: Linear(33, 17)", batches, net![Linear(33, 17), Linear(17, 9)]);
+    both!(report, "layers: Linear(257, 65)", batches, net![Linear(257, 65), ReLU, Linear(65, 129)]);
+    both!(report, "layers: Linear(128, 256)", batches, net![Linear(128, 256), ReLU, Linear(256, 128)]);
     both!(
         report,
         "layers: Linear without bias",
         batches,
-        sequential![Linear(13, 33, bias = false), GELU, Linear(33, 7, bias = false), ReLU, Linear(7, 5, bias = false)]
+        net![Linear(13, 33, bias = false), GELU, Linear(33, 7, bias = false), ReLU, Linear(7, 5, bias = false)]
     );
     images!(report, batches, "Linear on (3, 5)", (3, 5) => (3, 2) { Linear(5, 7), SiLU, Linear(7, 2, bias = false) });
     images!(report, batches, "Linear on (2, 3, 8)", (2, 3, 8) => (2, 3, 4) { Linear(8, 16), ReLU, Linear(16, 4) });
 }
 
 fn rows(report: &mut Report, batches: &[usize]) {
-    both!(report, "layers: Softmax of 1", batches, sequential![Linear(3, 1), Softmax, Linear(1, 2)]);
-    both!(report, "layers: Softmax of 7", batches, sequential![Linear(3, 7), Softmax, Linear(7, 2)]);
-    both!(report, "layers: Softmax of 33", batches, sequential![Linear(3, 33), Softmax, Linear(33, 2)]);
-    both!(report, "layers: Softmax of 999", batches, sequential![Linear(3, 999), Softmax, Linear(999, 2)]);
-    both!(report, "layers: LogSoftmax of 1", batches, sequential![Linear(3, 1), LogSoftmax, Linear(1, 2)]);
-    both!(report, "layers: LogSoftmax of 7", batches, sequential![Linear(3, 7), LogSoftmax, Linear(7, 2)]);
-    both!(report, "layers: LogSoftmax of 33", batches, sequential![Linear(3, 33), LogSoftmax, Linear(33, 2)]);
-    both!(report, "layers: LogSoftmax of 999", batches, sequential![Linear(3, 999), LogSoftmax, Linear(999, 2)]);
+    both!(report, "layers: Softmax of 1", batches, net![Linear(3, 1), Softmax, Linear(1, 2)]);
+    both!(report, "layers: Softmax of 7", batches, net![Linear(3, 7), Softmax, Linear(7, 2)]);
+    both!(report, "layers: Softmax of 33", batches, net![Linear(3, 33), Softmax, Linear(33, 2)]);
+    both!(report, "layers: Softmax of 999", batches, net![Linear(3, 999), Softmax, Linear(999, 2)]);
+    both!(report, "layers: LogSoftmax of 1", batches, net![Linear(3, 1), LogSoftmax, Linear(1, 2)]);
+    both!(report, "layers: LogSoftmax of 7", batches, net![Linear(3, 7), LogSoftmax, Linear(7, 2)]);
+    both!(report, "layers: LogSoftmax of 33", batches, net![Linear(3, 33), LogSoftmax, Linear(33, 2)]);
+    both!(report, "layers: LogSoftmax of 999", batches, net![Linear(3, 999), LogSoftmax, Linear(999, 2)]);
     images!(report, batches, "Softmax on (3, 5)", (3, 4) => (3, 5) { Linear(4, 5), Softmax });
 }
 
@@ -134,12 +130,16 @@ fn pools(report: &mut Report, batches: &[usize]) {
 
 sequential! {
     /// Nothing that computes.
-    struct Nothing: (3, 5) => 15 { Identity, Flatten, Identity }
+    struct Nothing: (3, 5) => 15 {
+        Identity, Flatten, Identity, Identity, Identity, Identity, Identity, Identity, Identity
+    }
 }
 
 sequential! {
     /// Activations after `Softmax` and after another activation.
-    struct Stacked<N: StaticDim>: N => N { Softmax, GELU, Tanh, Softplus, SiLU, LogSoftmax, Sigmoid }
+    struct Stacked<N: StaticDim>: N => N {
+        Softmax, GELU, Tanh, Softplus, SiLU, LogSoftmax, Sigmoid, Identity, Identity
+    }
 }
 
 fn nothing(report: &mut Report, batches: &[usize]) {

@@ -1,10 +1,14 @@
 //! Every loss, its mean and its sum, with targets here and on the GPU; and how many predictions are right.
 
-use crate::parity::{self, Inputs, Outputs, one_step, parameters};
+use crate::parity::{self, Inputs, Outputs, net, one_step, parameters};
 use crate::report::{Report, ensure};
 use plywood::loss::Loss;
 use plywood::prelude::*;
 use plywood::shape::InputOf;
+
+// With layers that do nothing, as `net!` says.
+sequential! { struct Logits<N: StaticDim> { Linear(5, N), Identity, Identity, Identity, Identity, Identity, Identity, Identity, Identity } }
+sequential! { struct Chances<N: StaticDim> { Linear(5, N), Sigmoid, Identity, Identity, Identity, Identity, Identity, Identity, Identity, Identity } }
 
 /// `moved` gives the target for the GPU: itself, or there already.
 fn loss<M, T, U, L>(
@@ -39,13 +43,11 @@ fn loss<M, T, U, L>(
 /// Targets of every element.
 macro_rules! pointwise {
     ($report:expr, $E:ty, $batch:expr) => {{
-        sequential! { struct Plain<N: StaticDim> { Linear(5, N) } }
-        sequential! { struct Chance<N: StaticDim> { Linear(5, N), Sigmoid } }
         let normal = |rng: &mut Generator| Tensor::<Shape![_, 7], $E>::randn_of((Dyn($batch), D), rng);
         let chance = |rng: &mut Generator| Tensor::<Shape![_, 7], $E>::rand_of((Dyn($batch), D), rng);
         let to = |target: Tensor<Shape![_, 7], $E>, device: &Device| target.to(device);
-        type P = Plain<D<7>, $E>;
-        type C = Chance<D<7>, $E>;
+        type P = Logits<D<7>, $E>;
+        type C = Chances<D<7>, $E>;
         loss::<P, _, _, _>($report, "MSELoss", $batch, normal, to, &MSELoss);
         loss::<P, _, _, _>($report, "MSELoss.sum()", $batch, normal, to, &MSELoss.sum());
         loss::<P, _, _, _>($report, "BCEWithLogitsLoss", $batch, chance, to, &BCEWithLogitsLoss);
@@ -58,7 +60,6 @@ macro_rules! pointwise {
 /// Classes, as labels and as probabilities.
 macro_rules! classes {
     ($report:expr, $E:ty, $batch:expr, $classes:literal) => {{
-        sequential! { struct Logits<N: StaticDim> { Linear(5, N) } }
         let labels = |rng: &mut Generator| {
             let labels = (0..$batch).map(|_| rng.below($classes) as i32).collect();
             Tensor::<Shape![_], i32>::from_vec(labels).expect("any number of labels")
@@ -103,11 +104,11 @@ fn right_predictions(report: &mut Report) {
         let classes: TensorDataset<Shape![5]> = TensorDataset::new(x.clone(), labels)?;
         let chances: TensorDataset<Shape![5], Shape![5], f32, f32> = TensorDataset::new(x, halves)?;
         let on = |device: &Device| {
-            let net = sequential![Linear(5, 7)].init(&mut Generator::manual_seed(1));
+            let net = net![Linear(5, 7)].init(&mut Generator::manual_seed(1));
             let of_classes = Trainer::new(net, CrossEntropyLoss, SGD::new(0.0)).on(device)?.evaluate(&classes)?;
-            let net = sequential![Linear(5, 5), Sigmoid].init(&mut Generator::manual_seed(1));
+            let net = net![Linear(5, 5), Sigmoid].init(&mut Generator::manual_seed(1));
             let of_chances = Trainer::new(net, BCELoss, SGD::new(0.0)).on(device)?.evaluate(&chances)?;
-            let net = sequential![Linear(5, 5)].init(&mut Generator::manual_seed(1));
+            let net = net![Linear(5, 5)].init(&mut Generator::manual_seed(1));
             let of_logits = Trainer::new(net, BCEWithLogitsLoss, SGD::new(0.0)).on(device)?.evaluate(&chances)?;
             Ok::<_, plywood::Error>([of_classes, of_chances, of_logits])
         };

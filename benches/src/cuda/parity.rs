@@ -85,6 +85,15 @@ where
     Ok(model.try_forward(x)?.to(&Device::Cpu)?.to_vec())
 }
 
+/// A network, followed by layers that do nothing: for one of up to eight layers the CPU's code is made for its sizes and for
+/// every instruction set, and that of two hundred would take an hour to build.
+macro_rules! net {
+    ($($layer:tt)*) => {
+        sequential![$($layer)*, Identity, Identity, Identity, Identity, Identity, Identity, Identity, Identity]
+    };
+}
+pub(crate) use net;
+
 /// [`network`] in both element types.
 macro_rules! both {
     ($report:expr, $name:expr, $batches:expr, $net:expr) => {{

@@ -7,11 +7,11 @@ use plywood::prelude::*;
 use plywood::train::History;
 use plywood_bench_protocol::{EQUAL, Kind, Task};
 
-sequential! { struct Mlp { Linear(6, 40), ReLU, Linear(40, 33), Tanh, Linear(33, 5) } }
+sequential! { struct Mlp { Linear(6, 40), ReLU, Linear(40, 33), Tanh, Linear(33, 5), Identity, Identity, Identity, Identity } }
 sequential! { struct Cnn: (1, 12, 12) => 10 {
     Conv2d(1, 16, kernel = 3, padding = 1), ReLU, MaxPool2d(2),
     Conv2d(16, 20, kernel = 3, padding = 1), GELU, MaxPool2d(2),
-    Flatten, Linear(180, 10),
+    Flatten, Linear(180, 10), Identity,
 } }
 
 /// The losses and shares of every epoch.
