@@ -62,7 +62,8 @@ extern "C" __global__ void add_one(float* x, int n) { int i = blockIdx.x * block
 extern "C" __global__ void diverge(float* x) { if (threadIdx.x < 5) return; __syncthreads(); x[threadIdx.x] = 1; }
 extern "C" __global__ void diverge_in_warp(float* x) { if (threadIdx.x < 5) x[threadIdx.x] = __shfl_xor_sync(0xffffffffu, x[0], 1); }
 extern "C" __global__ void write_at(float* x, long long i) { x[i] = 1; }
-extern "C" __global__ void unset_shared(float* y) { __shared__ float s[4]; y[threadIdx.x] = s[threadIdx.x]; }
+template <class T> __device__ T unset() { __shared__ T s[4]; T v = s[threadIdx.x]; __syncthreads(); s[threadIdx.x] = 1; return v; }
+extern "C" __global__ void unset_shared(float* y) { __shared__ float s[4]; y[threadIdx.x] = s[threadIdx.x]; __syncthreads(); s[threadIdx.x] = 1; y[4 + threadIdx.x] = unset<float>(); }
 extern "C" __global__ void deep_stack(float* y) { volatile float local[4096]; for (int i = 0; i < 4096; ++i) local[i] = i; __syncthreads(); y[threadIdx.x] = local[threadIdx.x]; }
 )";
 
@@ -131,8 +132,11 @@ static void kernels() {
   EQUAL(w[256 + 2], 13);
   EQUAL(w[256 + 20], 77);
   EXPECT(c[0] == 64 && c[1] == 63);
-  EQUAL(launch("unset_shared", {1}, {4}, dy), 0);
-  EXPECT(std::isnan(download<float>(dy, 4)[2]));
+  for (int i = 0; i < 2; ++i) {
+    EQUAL(launch("unset_shared", {1}, {4}, dy), 0);
+    y = download<float>(dy, 8);
+    EXPECT(std::isnan(y[2]) && std::isnan(y[6]));
+  }
   EQUAL(launch("deep_stack", {2}, {100}, dy), 0);
   EQUAL(download<float>(dy, 100)[99], 99);
   // The limits of a launch.

@@ -4,9 +4,8 @@
 #define __constant__ static
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
-// Blocks run one after another, so that one copy of a block's variables is enough. All of them stand in one section: the driver
-// fills it with NaN before a launch.
-#define __shared__ static __attribute__((section("plywood_shared")))
+// Blocks run one after another, so that one copy of a block's variables is enough. The driver fills them with NaN before a launch.
+#define __shared__ static
 #define __align__(n) alignas(n)
 
 using size_t = decltype(sizeof(0));

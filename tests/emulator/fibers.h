@@ -312,8 +312,8 @@ public:
 
   // Backwards: the last block and the last thread first; nobody may rely on an order. Strict: shared memory is NaN at the start
   // of every block and not only of the first.
-  Failure run(const Exports& exports, const Kernel& k, Index grid, Index block, void** arguments, bool backwards, bool strict) {
-    module = exports.module;
+  Failure run(Module* of, const std::vector<Span>& shared, const Kernel& k, Index grid, Index block, void** arguments, bool backwards, bool strict) {
+    module = of;
     kernel = &k;
     parameters = arguments;
     failure = {};
@@ -330,7 +330,8 @@ public:
     for (unsigned long long i = 0; i < blocks; ++i) {
       unsigned long long b = backwards ? blocks - 1 - i : i;
       module->block = {unsigned(b % grid.x), unsigned(b / grid.x % grid.y), unsigned(b / grid.x / grid.y)};
-      if (i == 0 || strict) memset(exports.shared_begin, 0xff, size_t(exports.shared_end - exports.shared_begin));
+      if (i == 0 || strict)
+        for (const Span& s : shared) memset(s.start, 0xff, s.bytes);
       if (!run_block()) {
         discard();
         break;

@@ -60,7 +60,12 @@ struct Exports {
   Module* module;
   const Kernel* kernels;
   unsigned kernel_count;
-  char *shared_begin, *shared_end; // every __shared__ variable of the module
+};
+
+// A __shared__ variable of a module.
+struct Span {
+  char* start;
+  unsigned long long bytes;
 };
 
 // What NVRTC's emulation gives out as a CUBIN: this header, then a shared library. Programs keep CUBINs on disk, so the driver

@@ -97,7 +97,6 @@ inline std::vector<KernelText> find_kernels(const std::string& text) {
 
 inline std::string registration(const std::vector<KernelText>& kernels) {
   std::string text = "\n# 1 \"registration\"\n"
-                     "extern \"C\" __attribute__((weak, visibility(\"hidden\"))) char __start_plywood_shared[], __stop_plywood_shared[];\n"
                      "static const emulator::Kernel plywood_kernels[] = {\n";
   for (auto& k : kernels)
     text += "  {\"" + k.name + "\", emulator::Entry<&" + k.name + ">::threads, emulator::Entry<&" + k.name + ">::count, emulator::Entry<&" + k.name +
@@ -105,7 +104,7 @@ inline std::string registration(const std::vector<KernelText>& kernels) {
   return text +
          "  {}};\n"
          "extern \"C\" __attribute__((visibility(\"default\"))) const emulator::Exports plywood_emulated_module = {&plywood_module, plywood_kernels, " +
-         std::to_string(kernels.size()) + ", __start_plywood_shared, __stop_plywood_shared};\n";
+         std::to_string(kernels.size()) + "};\n";
 }
 
 } // namespace emulator

@@ -1,6 +1,8 @@
 // The emulated driver's modules, functions and launches.
 #include <dlfcn.h>
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 
 #include "fibers.h"
 #include "state.h"
@@ -15,12 +17,33 @@ struct Launch {
   std::vector<void*> parameters;
 
   int run() {
-    Failure f = Blocks::self().run(program->exports, *kernel, grid, block, parameters.data(), state().backwards, state().strict);
+    Failure f = Blocks::self().run(program->exports.module, program->shared, *kernel, grid, block, parameters.data(), state().backwards, state().strict);
     if (f.code) return fault(program->device, f.code, std::string("kernel ") + kernel->name + ": " + f.message);
     if (state().strict && !state().memory.all_intact()) return fault(program->device, illegal_address, std::string("found after kernel ") + kernel->name);
     return success;
   }
 };
+// The __shared__ variables: what functions have of their own in memory that begins as zero. The compiler calls them _ZZ…
+static std::vector<Span> shared_of(void* library, const char* elf) {
+  std::vector<Span> found;
+  link_map* map;
+  if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) return found;
+  auto header = reinterpret_cast<const ElfW(Ehdr)*>(elf);
+  auto sections = reinterpret_cast<const ElfW(Shdr)*>(elf + header->e_shoff);
+  for (int i = 0; i < header->e_shnum; ++i) {
+    if (sections[i].sh_type != SHT_SYMTAB) continue;
+    auto symbols = reinterpret_cast<const ElfW(Sym)*>(elf + sections[i].sh_offset);
+    const char* names = elf + sections[sections[i].sh_link].sh_offset;
+    for (size_t s = 0; s < sections[i].sh_size / sizeof *symbols; ++s) {
+      const ElfW(Sym)& symbol = symbols[s];
+      bool zeroed = symbol.st_shndx < header->e_shnum && sections[symbol.st_shndx].sh_type == SHT_NOBITS;
+      if (zeroed && ELF64_ST_TYPE(symbol.st_info) == STT_OBJECT && strncmp(names + symbol.st_name, "_ZZ", 3) == 0)
+        found.push_back({reinterpret_cast<char*>(map->l_addr + symbol.st_value), symbol.st_size});
+    }
+  }
+  return found;
+}
+
 API cuModuleLoadData(void** module, const void* image) {
   ENTER(Quiet);
   if (!module || !image) return invalid_value;
@@ -31,10 +54,8 @@ API cuModuleLoadData(void** module, const void* image) {
     return invalid_image;
   }
   memcpy(&header, image, sizeof header);
-  if (header.version != PLYWOOD_EMULATOR_VERSION || (header.is_strict != 0) != state().strict) {
-    say("cuModuleLoadData: an image of another version of the emulator, or of one that is strict where this one is not");
-    return invalid_image;
-  }
+  // A program that kept the image of another version compiles anew: nothing to complain of.
+  if (header.version != PLYWOOD_EMULATOR_VERSION || (header.is_strict != 0) != state().strict) return invalid_image;
   // Machine code runs within its major version, from its minor version on.
   if (header.is_virtual ? header.architecture > 90 : header.architecture != 90) return no_binary;
   const char* directory = getenv("TMPDIR");
@@ -60,7 +81,7 @@ API cuModuleLoadData(void** module, const void* image) {
   }
   auto exports = static_cast<const Exports*>(dlsym(library, "plywood_emulated_module"));
   if (!exports) return invalid_image;
-  std::shared_ptr<Program> program(new Program{current, library, *exports, {}}, [](Program* p) {
+  std::shared_ptr<Program> program(new Program{current, library, *exports, shared_of(library, written.data()), {}}, [](Program* p) {
     dlclose(p->library);
     delete p;
   });

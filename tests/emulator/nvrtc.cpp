@@ -145,7 +145,8 @@ int compile(Program& p, int architecture, const std::vector<std::string>& define
   bool strict = strict_text && *strict_text && *strict_text != '0';
   if (strict)
     for (const char* f : {"-fsanitize=alignment,bounds,shift,signed-integer-overflow", "-fsanitize-undefined-trap-on-error"}) flags.push_back(f);
-  std::string text = std::string(device_text) + "\n# 1 \"" + p.name + "\"\n" + p.text;
+  // Without a name that others see: the __shared__ variables of inline functions would not go into one section with the rest.
+  std::string text = std::string(device_text) + "\nnamespace {\n# 1 \"" + p.name + "\"\n" + p.text + "\n}\n";
   std::string key = text;
   for (const auto& list : {compiler, flags, defines})
     for (auto& word : list) key += '\n' + word;

@@ -25,6 +25,7 @@ struct Program {
   Device* device;
   void* library;
   Exports exports;
+  std::vector<Span> shared;
   std::map<std::string, std::unique_ptr<Function>> functions;
 };
 struct Function {

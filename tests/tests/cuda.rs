@@ -208,6 +208,19 @@ fn every_optimizer() {
     }
 }
 
+#[test]
+fn saved_and_loaded_where_it_is() {
+    let Some(gpu) = gpu() else { return };
+    let model = ReLUs::init(&mut Generator::manual_seed(2));
+    let bytes = plywood::io::to_bytes(&model).unwrap();
+    let mut there = ReLUs::init(&mut Generator::manual_seed(3)).to(&gpu).unwrap();
+    plywood::io::load_bytes(&mut there, &bytes).unwrap();
+    assert_eq!(there.device(), gpu);
+    assert_eq!(plywood::io::to_bytes(&there).unwrap(), bytes);
+    assert!(plywood::io::load_bytes(&mut there, &bytes[..100]).is_err());
+    assert_eq!(here(&there).parameters(), model.parameters());
+}
+
 /// The moments go with the parameters.
 #[test]
 fn to_the_gpu_and_back() {
@@ -235,7 +248,7 @@ fn a_loss_that_is_no_number_changes_nothing() {
     let Some(gpu) = gpu() else { return };
     let model = ReLUs::init(&mut Generator::manual_seed(2));
     let mut trainer = Trainer::new(model, MSELoss, Adam::new(0.01)).on(&gpu).unwrap();
-    let (x, y): (Tensor<Shape![4, 6]>, Tensor<Shape![4, 3]>) = (Tensor::ones(), Tensor::ones());
+    let (x, y) = (Tensor::<Shape![4, 6]>::ones(), Tensor::<Shape![4, 3]>::ones());
     for _ in 0..4 {
         trainer.step(&x, &y).unwrap();
     }
@@ -279,6 +292,11 @@ fn what_is_wrong_is_said() {
     let t: Tensor<Shape![2, 3]> = Tensor::ones();
     let error = model.gradients(&there, &t, &BCELoss).unwrap_err().to_string();
     assert!(error.starts_with("the prediction at index ") && error.contains("which is not in [0, 1]"), "{error}");
+    let data: Result<TensorDataset<Shape![6], Shape![3], f32, f32>, _> = TensorDataset::new(there.clone(), t);
+    says(
+        data.unwrap_err(),
+        "a data set has no kernel on cuda:0; leave the data on the CPU, from where each batch is copied while the one before is computed",
+    );
     let mut cpu = ReLUs::init(&mut Generator::manual_seed(2));
     let gradients = Gradients::<ReLUs>::zeros();
     let mut there = model;

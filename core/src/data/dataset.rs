@@ -1,3 +1,4 @@
+use crate::backend::Device;
 use crate::dim::Dyn;
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -52,6 +53,15 @@ impl<X: Features, Y: Features, E: Element, L: Element> TensorDataset<X, Y, E, L>
     /// ```
     pub fn new<S: Rows<Row = X>, T: Rows<Row = Y>>(inputs: Tensor<S, E>, targets: Tensor<T, L>) -> Result<Self> {
         check_rows(&inputs, &targets)?;
+        for device in [inputs.device(), targets.device()] {
+            if device != Device::Cpu {
+                return Err(Error::NoKernel {
+                    what: "a data set".to_owned(),
+                    device: device.to_string(),
+                    hint: "; leave the data on the CPU, from where each batch is copied while the one before is computed",
+                });
+            }
+        }
         let rows = inputs.shape().rows();
         Ok(TensorDataset {
             inputs: inputs.into_shape(X::default().batched(Dyn(rows))),

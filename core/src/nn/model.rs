@@ -187,6 +187,7 @@ pub trait Model: Layer + Sized {
     /// assert_eq!(y.sizes(), [5, 3]);
     /// # Ok::<(), plywood::Error>(())
     /// ```
+    #[allow(clippy::type_complexity)]
     fn try_forward<X, B>(&self, x: &Tensor<X, Self::Elem, B>) -> Result<Tensor<X::Of<Self::Output>, Self::Elem>>
     where
         X: InputOf<Self, Wanted<Self>>,

@@ -60,6 +60,7 @@ impl<M: Model> Workspace<M> {
 }
 
 /// [`Model::try_forward`].
+#[allow(clippy::type_complexity)]
 pub(super) fn forward<M, X, B>(model: &M, x: &Tensor<X, M::Elem, B>) -> Result<Tensor<X::Of<M::Output>, M::Elem>>
 where
     M: Model,

@@ -97,7 +97,7 @@ impl Act {
 }
 
 /// What the file of activations wants before it.
-fn definitions(formula: Option<Formula>) -> String {
+pub(super) fn definitions(formula: Option<Formula>) -> String {
     let Formula { forward, derivative, constants: [a, b] } =
         formula.unwrap_or(Formula { forward: "x", derivative: "REAL(1)", constants: [0.0; 2] });
     let number = |x: f64| match x {
@@ -267,6 +267,16 @@ impl Network {
 
     /// Memory for batches of this size.
     pub(super) fn space(&self, batch: usize, training: bool) -> Result<Space> {
+        // The kernels of images count in 32 bits.
+        let images =
+            self.steps.iter().filter(|step| matches!(step.kind, StepKind::Conv2d { .. } | StepKind::MaxPool2d { .. }));
+        let largest = images.map(|step| step.input.max(step.output)).max().unwrap_or(0);
+        if largest.checked_mul(batch).is_none_or(|elements| elements > i32::MAX as usize) {
+            let doing = format!("a batch of {batch} images with up to {largest} elements each");
+            return Err(self
+                .gpu
+                .failure(doing, "a convolution or pooling has fewer than 2³¹ elements; take smaller batches"));
+        }
         let mut layout = Layout::default();
         let of = |elements: usize| self.bytes_of(elements.checked_mul(batch).expect("capacity overflow"));
         let y = self.steps.iter().map(|step| layout.take(of(step.output))).collect();

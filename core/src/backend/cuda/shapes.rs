@@ -14,6 +14,7 @@ use cudarc::driver::sys::{CUdeviceptr, CUstream};
 #[repr(C)]
 pub(super) struct PoolShape([i32; 13]);
 
+/// [`Network::space`](super::network::Network::space) has refused larger batches.
 fn size(size: usize) -> i32 {
     i32::try_from(size).expect("a size of images below 2³¹")
 }

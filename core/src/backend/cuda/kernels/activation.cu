@@ -82,14 +82,34 @@ extern "C" __global__ void __launch_bounds__(THREADS) act_backward(const REAL* d
     );
 }
 
-/// One element: dy becomes dy · A'(v).
-__device__ __forceinline__ REAL derive_at(REAL* dy, const REAL* v, size_t i) {
-    REAL d = dy[i];
-    if (!ACT_IDENTITY) dy[i] = d = derived(d, v[i]);
-    return d;
+/// Elements that a thread has on the way at once.
+#define AHEAD 4
+
+/// dy becomes dy · A'(v) at `at(i)` for i = first, first + stride, … before `end`; their sum.
+template <class At>
+__device__ __forceinline__ REAL derive_each(REAL* dy, const REAL* v, size_t first, size_t end, size_t stride, At at) {
+    REAL sum = 0;
+    for (size_t i = first; i < end; i += AHEAD * stride) {
+        REAL d[AHEAD], of[AHEAD];
+#pragma unroll
+        for (unsigned j = 0; j < AHEAD; j++) {
+            bool exists = i + j * stride < end;
+            size_t place = exists ? at(i + j * stride) : 0;
+            d[j] = exists ? dy[place] : (REAL)0;
+            of[j] = !ACT_IDENTITY && exists ? v[place] : (REAL)0;
+        }
+#pragma unroll
+        for (unsigned j = 0; j < AHEAD; j++) {
+            if (i + j * stride >= end) continue;
+            d[j] = derived(d[j], of[j]);
+            if (!ACT_IDENTITY) dy[at(i + j * stride)] = d[j];
+            sum += d[j];
+        }
+    }
+    return sum;
 }
 
-/// One pack likewise, and its sum.
+/// One pack likewise.
 __device__ __forceinline__ REAL derive_pack(REAL* dy, const REAL* v, size_t i) {
     Pack d = load(dy, i);
     if (!ACT_IDENTITY) {
@@ -119,10 +139,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) act_backward_bias(
         unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
         unsigned channel = blockIdx.x * 32 + lane;
         REAL sum = 0;
-        if (channel < channels) {
-#pragma unroll 4
-            for (size_t row = begin + warp; row < end; row += THREADS / 32) sum += derive_at(dy, v, row * channels + channel);
-        }
+        if (channel < channels)
+            sum = derive_each(dy, v, begin + warp, end, THREADS / 32, [&](size_t row) { return row * channels + channel; });
         sums[warp][lane] = sum;
         __syncthreads();
         if (warp == 0 && channel < channels && partial) {
@@ -135,12 +153,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) act_backward_bias(
     bool packs = inner % WIDTH == 0 && aligned(dy) && aligned(v);
     unsigned run = packs ? inner / WIDTH : inner;
     size_t count = (end - begin) * run;
-    REAL sum = 0;
-    for (size_t i = threadIdx.x; i < count; i += THREADS) {
+    auto at = [&](size_t i) {
         size_t sample = count <= 0xffffffffu ? (unsigned)i / run : i / run;
-        size_t at = ((begin + sample) * channels + blockIdx.x) * run + (i - sample * run);
-        sum += packs ? derive_pack(dy, v, at) : derive_at(dy, v, at);
-    }
+        return ((begin + sample) * channels + blockIdx.x) * run + (i - sample * run);
+    };
+    REAL sum = 0;
+    if (packs)
+        for (size_t i = threadIdx.x; i < count; i += THREADS) sum += derive_pack(dy, v, at(i));
+    else
+        sum = derive_each(dy, v, threadIdx.x, count, THREADS, at);
     sum = fold_block(sum, Add<REAL>());
     if (threadIdx.x == 0 && partial) partial[blockIdx.y * (size_t)channels + blockIdx.x] = sum;
 }

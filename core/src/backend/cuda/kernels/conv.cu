@@ -18,34 +18,29 @@ struct alignas(16) Tap {
     int offset, down, right, weight;
 };
 
-/// The terms of an output, or of the gradient of an input, in their order: over channels, rows and columns of the kernel. Counts
-/// up by DEEP without a division.
-struct Taps {
-    int channels, rows, columns;
-    int channel, row, column;
-    int channel_step, row_step, column_step;
+/// A place in three nested loops, the innermost over columns, that moves on by DEEP without a division.
+struct Place {
+    int outer, row, column;
+    int rows, columns;
+    int outer_step, row_step, column_step;
 
-    __device__ __forceinline__ Taps(int channels, int rows, int columns, unsigned first)
-        : channels(channels), rows(rows), columns(columns) {
-        int area = rows * columns;
-        channel = row = column = channel_step = row_step = column_step = 0;
+    __device__ __forceinline__ Place(int rows, int columns, unsigned number) : rows(rows), columns(columns) {
+        unsigned area = rows * columns;
+        outer = row = column = outer_step = row_step = column_step = 0;
         if (area == 0) return;
-        channel = (int)first / area;
-        row = (int)first % area / columns;
-        column = (int)first % columns;
-        channel_step = DEEP / area;
+        outer = number / area;
+        row = number % area / columns;
+        column = number % columns;
+        outer_step = DEEP / area;
         row_step = DEEP % area / columns;
         column_step = DEEP % columns;
-    }
-    __device__ __forceinline__ bool exists() const {
-        return channel < channels;
     }
     __device__ __forceinline__ void step() {
         column += column_step;
         row += row_step;
-        channel += channel_step;
+        outer += outer_step;
         if (column >= columns) column -= columns, row++;
-        if (row >= rows) row -= rows, channel++;
+        if (row >= rows) row -= rows, outer++;
     }
 };
 
@@ -64,13 +59,12 @@ struct Forward {
     __device__ __forceinline__ int pixels_across() const { return s.out_width; }
     __device__ __forceinline__ int down(int i) const { return i * s.stride_height - s.padding_height; }
     __device__ __forceinline__ int right(int j) const { return j * s.stride_width - s.padding_width; }
-    __device__ __forceinline__ Taps taps(unsigned first) const {
-        return Taps(s.in_channels, s.kernel_height, s.kernel_width, first);
-    }
-    __device__ __forceinline__ Tap tap(const Taps& at) const {
+    /// The terms in their order: over channels, rows and columns of the kernel.
+    __device__ __forceinline__ Place term(unsigned number) const { return Place(s.kernel_height, s.kernel_width, number); }
+    __device__ __forceinline__ Tap tap(const Place& at) const {
         int down = at.row * s.dilation_height, right = at.column * s.dilation_width;
-        int weight = (at.channel * s.kernel_height + at.row) * s.kernel_width + at.column;
-        return {(at.channel * s.height + down) * s.width + right, down, right, weight};
+        int weight = (at.outer * s.kernel_height + at.row) * s.kernel_width + at.column;
+        return {(at.outer * s.height + down) * s.width + right, down, right, weight};
     }
     /// Where a pixel is written, in a plane of `plane()` elements.
     __device__ __forceinline__ size_t plane() const { return (size_t)s.out_height * s.out_width; }
@@ -117,14 +111,12 @@ struct Backward {
     __device__ __forceinline__ int pixels_across() const { return across_columns.pixels; }
     __device__ __forceinline__ int down(int i) const { return i; }
     __device__ __forceinline__ int right(int j) const { return j; }
-    __device__ __forceinline__ Taps taps(unsigned first) const {
-        return Taps(s.out_channels, across_rows.count, across_columns.count, first);
-    }
-    __device__ __forceinline__ Tap tap(const Taps& at) const {
+    __device__ __forceinline__ Place term(unsigned number) const { return Place(across_rows.count, across_columns.count, number); }
+    __device__ __forceinline__ Tap tap(const Place& at) const {
         int i = across_rows.position(at.row), j = across_columns.position(at.column);
         int down = across_rows.shift(i), right = across_columns.shift(j);
-        int weight = (at.channel * s.in_channels * s.kernel_height + i) * s.kernel_width + j;
-        return {(at.channel * s.out_height + down) * s.out_width + right, down, right, weight};
+        int weight = (at.outer * s.in_channels * s.kernel_height + i) * s.kernel_width + j;
+        return {(at.outer * s.out_height + down) * s.out_width + right, down, right, weight};
     }
     __device__ __forceinline__ size_t plane() const { return (size_t)s.height * s.width; }
     __device__ __forceinline__ unsigned place(unsigned i, unsigned j) const {
@@ -152,7 +144,7 @@ template <class T, class Direction> struct Gather {
 
     const Direction& direction;
     Tap (*table)[DEEP];
-    Taps taps;
+    Place term;
     const REAL* w;
     const REAL* source;
     unsigned rows;
@@ -163,11 +155,10 @@ template <class T, class Direction> struct Gather {
         const Direction& direction, Tap (*table)[DEEP], const REAL* source_of_all, const REAL* weights, unsigned row, unsigned pixel,
         unsigned count
     )
-        : direction(direction), table(table), taps(direction.taps(threadIdx.x % DEEP)), height(direction.height()),
+        : direction(direction), table(table), term(direction.term(threadIdx.x % DEEP)), height(direction.height()),
           width(direction.width()) {
         unsigned of_row = threadIdx.x / DEEP;
         rows = direction.rows() - row > of_row ? direction.rows() - row - of_row : 0;
-        if (row >= direction.rows()) rows = 0;
         w = weights + (size_t)(row + of_row) * direction.weights_of_row();
         unsigned number = pixel + threadIdx.x % T::COLUMNS;
         source = source_of_all;
@@ -182,8 +173,8 @@ template <class T, class Direction> struct Gather {
 
     __device__ __forceinline__ void prepare(unsigned step) {
         if (threadIdx.x >= DEEP) return;
-        table[step % 2][threadIdx.x] = taps.exists() ? direction.tap(taps) : Tap{0, OUTSIDE, OUTSIDE, -1};
-        taps.step();
+        table[step % 2][threadIdx.x] = term.outer < direction.channels() ? direction.tap(term) : Tap{0, OUTSIDE, OUTSIDE, -1};
+        term.step();
     }
 
     __device__ __forceinline__ void fetch(unsigned step) {
@@ -306,31 +297,32 @@ template <class T> struct Weigh {
     const Tap* table;
     const REAL* x;
     const REAL* dy;
-    unsigned rows, number, end;
+    unsigned rows, left;
+    Place pixel;
     REAL dys[OF_ROWS], xs[OF_TAPS];
 
     __device__ __forceinline__ void prepare(unsigned) {}
 
     __device__ __forceinline__ void fetch(unsigned step) {
-        unsigned at = number + step * DEEP, place = s.out_height * s.out_width;
-        bool exists = at < end;
-        Pixel pixel(exists ? at : 0, s.out_height, s.out_width);
-        const REAL* d = dy + pixel.sample * ((size_t)s.out_channels * place) + (pixel.i * s.out_width + pixel.j);
-        size_t next = (size_t)(T::COUNT / DEEP) * place;
+        unsigned plane = s.out_height * s.out_width;
+        bool exists = step * DEEP < left;
+        const REAL* d = dy + pixel.outer * ((size_t)s.out_channels * plane) + (pixel.row * s.out_width + pixel.column);
+        size_t next = (size_t)(T::COUNT / DEEP) * plane;
 #pragma unroll
         for (unsigned i = 0; i < OF_ROWS; i++) {
             dys[i] = exists && i * (T::COUNT / DEEP) < rows ? *d : (REAL)0;
             d += next;
         }
-        int down = exists ? (int)(pixel.i * s.stride_height) - s.padding_height : OUTSIDE;
-        int right = (int)(pixel.j * s.stride_width) - s.padding_width;
-        const REAL* from = x + pixel.sample * ((size_t)s.in_channels * s.height * s.width) + ((long long)down * s.width + right);
+        int down = exists ? pixel.row * s.stride_height - s.padding_height : OUTSIDE;
+        int right = pixel.column * s.stride_width - s.padding_width;
+        const REAL* from = x + pixel.outer * ((size_t)s.in_channels * s.height * s.width) + ((long long)down * s.width + right);
 #pragma unroll
         for (unsigned i = 0; i < OF_TAPS; i++) {
             Tap tap = table[i * (T::COUNT / DEEP) + threadIdx.x / DEEP];
             bool inside = (unsigned)(down + tap.down) < (unsigned)s.height && (unsigned)(right + tap.right) < (unsigned)s.width;
             xs[i] = inside ? from[tap.offset] : (REAL)0;
         }
+        pixel.step();
     }
 
     __device__ __forceinline__ void put(REAL (&a)[DEEP][T::ROWS + 4], REAL (&b)[DEEP][T::COLUMNS + 4]) {
@@ -352,13 +344,14 @@ __device__ __forceinline__ void weigh(const REAL* dy, const REAL* x, REAL* parti
     Forward forward(s);
     unsigned columns = forward.terms();
     for (unsigned i = threadIdx.x; i < N; i += T::COUNT)
-        table[i] = column + i < columns ? forward.tap(forward.taps(column + i)) : Tap{0, OUTSIDE, OUTSIDE, -1};
+        table[i] = column + i < columns ? forward.tap(forward.term(column + i)) : Tap{0, OUTSIDE, OUTSIDE, -1};
     unsigned pixels = s.batch * s.out_height * s.out_width;
-    unsigned begin = (unsigned)((size_t)pixels * blockIdx.z / gridDim.z), end = (unsigned)((size_t)pixels * (blockIdx.z + 1) / gridDim.z);
-    unsigned of_row = row + threadIdx.x / DEEP;
+    unsigned begin = (unsigned)((size_t)pixels * blockIdx.z / gridDim.z);
+    unsigned end = (unsigned)((size_t)pixels * (blockIdx.z + 1) / gridDim.z);
+    unsigned of_row = row + threadIdx.x / DEEP, first = begin + threadIdx.x % DEEP;
     Weigh<T> source = {
         s, table, x, dy + (size_t)of_row * s.out_height * s.out_width, of_row < rows ? rows - of_row : 0,
-        begin + threadIdx.x % DEEP, end, {}, {}
+        first < end ? end - first : 0, Place(s.out_height, s.out_width, first), {}, {}
     };
     T tile;
     tile.run(source, shared, (end - begin + DEEP - 1) / DEEP);
