@@ -13,30 +13,11 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 import protocol
+from torch_model import loss_of, model_of
 
 torch.set_num_threads(threads)
-
-
-def model_of(workload):
-    layers = []
-    for i, (w, b) in enumerate(zip(workload.w, workload.b)):
-        conv = w.ndim == 4
-        if not conv and i > 0 and workload.w[i - 1].ndim == 4:
-            layers.append(nn.Flatten())
-        layer = nn.Conv2d(w.shape[1], w.shape[0], w.shape[2], padding=1) if conv else nn.Linear(w.shape[1], w.shape[0])
-        with torch.no_grad():
-            layer.weight.copy_(torch.from_numpy(w))
-            layer.bias.copy_(torch.from_numpy(b))
-        layers.append(layer)
-        if i + 1 < len(workload.w):
-            layers.append(nn.ReLU() if workload.activation == "relu" else nn.Sigmoid())
-        if conv:
-            layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers)
 
 
 def step_of(workload, kind):
@@ -50,13 +31,12 @@ def step_of(workload, kind):
                 return model(row)[0, 0].item()
 
         return infer
-    loss_of = {"ce": F.cross_entropy, "bce": F.binary_cross_entropy_with_logits, "mse": F.mse_loss}[workload.loss]
     optimizer = (torch.optim.Adam if kind == "adam" else torch.optim.SGD)(model.parameters(), lr=1.0)
 
     def train(lr):
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
-        loss = loss_of(model(x), y)
+        loss = loss_of(workload)(model(x), y)
         loss.backward()
         optimizer.step()
         return loss.item()

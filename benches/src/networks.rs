@@ -1,27 +1,9 @@
-//! The workloads as a user of Plywood writes them.
+//! A step of each workload, and one sample forward.
 
 use plywood::prelude::*;
-use plywood_bench_protocol::{Kind, Task, Workload};
+use plywood_bench::{W1, W2, W3, W4, W5, W6, W7, parameters};
+use plywood_bench_protocol::{Kind, Task};
 use std::hint::black_box;
-
-sequential! { struct W1 { Linear(6, 4), Sigmoid, Linear(4, 1) } }
-sequential! { struct W2 { Linear(2, 10), Sigmoid, Linear(10, 1) } }
-sequential! { struct W3 { Linear(4, 64), ReLU, Linear(64, 64), ReLU, Linear(64, 3) } }
-sequential! { struct W4 { Linear(784, 128), ReLU, Linear(128, 10) } }
-sequential! { struct W5 { Linear(784, 1024), ReLU, Linear(1024, 1024), ReLU, Linear(1024, 10) } }
-sequential! { struct W6 { Linear(1024, 4096), ReLU, Linear(4096, 4096), ReLU, Linear(4096, 1024) } }
-sequential! {
-    struct W7: (1, 28, 28) => 10 {
-        Conv2d(1, 16, kernel = 3, padding = 1),
-        ReLU,
-        MaxPool2d(2),
-        Conv2d(16, 32, kernel = 3, padding = 1),
-        ReLU,
-        MaxPool2d(2),
-        Flatten,
-        Linear(1568, 10),
-    }
-}
 
 /// What runs one step with a learning rate and returns the loss; in inference, the first output.
 pub(crate) type Step = Box<dyn FnMut(f64) -> f32>;
@@ -68,8 +50,4 @@ pub(crate) fn step(task: &Task) -> plywood::Result<Step> {
         "W7" => step!(task, W7, [64, 1, 28, 28], Tensor::<Shape![64], i64>::from_vec(labels())?, CrossEntropyLoss),
         name => unreachable!("`{name}` is no workload"),
     })
-}
-
-fn parameters(workload: &Workload) -> Vec<f32> {
-    (0..workload.weights.len()).flat_map(|layer| [workload.weight(layer), workload.bias(layer)].concat()).collect()
 }

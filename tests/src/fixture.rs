@@ -26,6 +26,12 @@ impl Fixture {
         Fixture { name, bytes }
     }
 
+    /// The file with these bytes.
+    #[must_use]
+    pub fn of(name: &'static str, bytes: &[u8]) -> Self {
+        Fixture { name, bytes: bytes.to_vec() }
+    }
+
     /// A tensor's numbers, row-major.
     ///
     /// # Panics

@@ -83,6 +83,30 @@ impl Device {
         }
     }
 
+    /// The free and the whole memory of a GPU in bytes, as `torch.cuda.mem_get_info`; `None` for the CPU.
+    ///
+    /// What plywood keeps to use again does not count as free.
+    ///
+    /// # Errors
+    /// If the GPU fails.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// assert_eq!(Device::Cpu.mem_get_info()?, None);
+    /// if let Some((free, total)) = Device::best()?.mem_get_info()? {
+    ///     assert!(free <= total);
+    /// }
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn mem_get_info(&self) -> Result<Option<(usize, usize)>> {
+        match self {
+            Device::Cpu => Ok(None),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(gpu) => gpu.mem_get_info().map(Some),
+        }
+    }
+
     /// Whether there is a CUDA GPU that this build of plywood can use: whether [`Device::cuda`]`(0)` would give one.
     ///
     /// ```

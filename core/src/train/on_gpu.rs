@@ -18,15 +18,22 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         self.model.buffer().memory().is_some()
     }
 
-    /// [`Trainer::step`].
-    pub(super) fn step_on_gpu<X, B, T>(&mut self, x: &Tensor<X, M::Elem, B>, target: &T) -> Result<M::Elem>
+    /// [`Trainer::steps`].
+    pub(super) fn steps_on_gpu<X, B, T>(
+        &mut self,
+        x: &Tensor<X, M::Elem, B>,
+        target: &T,
+        steps: usize,
+    ) -> Result<M::Elem>
     where
         X: InputOf<M, Inputs<M>>,
         B: Storage<M::Elem>,
         L: Loss<X::Of<M::Output>, T, M::Elem>,
     {
         let loss = loss_of::<M, X, T, L>(&self.loss, x.shape(), target)?;
-        self.queue(x, &loss, 1.0)?;
+        for _ in 0..steps {
+            self.queue(x, &loss, 1.0)?;
+        }
         let stats = self.settle(Some(&loss))?;
         Ok(M::Elem::of(stats.loss))
     }

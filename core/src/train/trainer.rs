@@ -132,7 +132,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     {
         #[cfg(feature = "cuda")]
         if self.is_on_gpu() {
-            return self.step_on_gpu(x, target);
+            return self.steps_on_gpu(x, target, 1);
         }
         let (loss, gradients) = self.model.gradients_with(&mut self.workspace, x, target, &self.loss)?;
         if !number(loss).is_finite() {
@@ -140,6 +140,47 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         }
         self.optimizer.step(&mut self.model, gradients)?;
         Ok(loss)
+    }
+
+    /// So many steps on the same batch, as one trains on a data set as a whole; gives the loss before the last.
+    ///
+    /// The same as that many times [`step`](Trainer::step), but on a GPU nothing waits for a loss until all are done.
+    ///
+    /// # Errors
+    /// As [`step`](Trainer::step), or if there are no steps. The parameters are those before the step that failed.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let device = Device::best()?;
+    /// let model = sequential![Linear(2, 3)].init(&mut Generator::manual_seed(0));
+    /// let mut trainer = Trainer::new(model, CrossEntropyLoss, SGD::new(0.5)).on(&device)?;
+    /// let x: Tensor<Shape![2, 2]> = tensor![[1.0, 0.0], [0.0, 1.0]].to(&device)?;
+    /// let last = trainer.steps(&x, &tensor![2, 0], 100)?;
+    /// assert!(last < 0.1);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    pub fn steps<X, B, T>(&mut self, x: &Tensor<X, M::Elem, B>, target: &T, steps: usize) -> Result<M::Elem>
+    where
+        X: InputOf<M, Inputs<M>>,
+        B: Storage<M::Elem>,
+        L: Loss<X::Of<M::Output>, T, M::Elem>,
+    {
+        if steps == 0 {
+            return Err(Error::Setting {
+                what: "the number of steps",
+                given: "0".to_owned(),
+                expected: "at least 1",
+            });
+        }
+        #[cfg(feature = "cuda")]
+        if self.is_on_gpu() {
+            return self.steps_on_gpu(x, target, steps);
+        }
+        for _ in 1..steps {
+            self.step(x, target)?;
+        }
+        self.step(x, target)
     }
 
     /// Trains on a data set. Shows a progress bar on a terminal and plain lines otherwise, on standard error.

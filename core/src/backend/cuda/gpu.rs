@@ -154,6 +154,15 @@ impl Gpu {
         self.check(unsafe { sys::cuStreamSynchronize(self.0.stream) }, "waiting for the GPU")
     }
 
+    /// The free and the whole memory, in bytes.
+    pub(crate) fn mem_get_info(&self) -> Result<(usize, usize)> {
+        self.enter()?;
+        let (mut free, mut total) = (0, 0);
+        // SAFETY: the driver writes two numbers.
+        self.check(unsafe { sys::cuMemGetInfo_v2(&mut free, &mut total) }, "asking for the free memory")?;
+        Ok((free, total))
+    }
+
     /// Launches a kernel. Each argument is a pointer to a value of the kernel's parameter.
     ///
     /// # Safety

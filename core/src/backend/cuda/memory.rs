@@ -174,10 +174,8 @@ fn allocate(gpu: &Gpu, taken: usize, wanted: usize) -> Result<CUdeviceptr> {
         result = unsafe { sys::cuMemAlloc_v2(&mut pointer, taken) };
     }
     if result == CUresult::CUDA_ERROR_OUT_OF_MEMORY {
-        let (mut free, mut total) = (0, 0);
-        // SAFETY: the driver writes two numbers.
-        let known = unsafe { sys::cuMemGetInfo_v2(&mut free, &mut total) } == CUresult::CUDA_SUCCESS;
-        let left = if known { format!("; {} of {} are free", gib(free), gib(total)) } else { String::new() };
+        let left = gpu.mem_get_info().map(|(free, total)| format!("; {} of {} are free", gib(free), gib(total)));
+        let left = left.unwrap_or_default();
         return Err(gpu.failure(format_args!("taking {} of memory", gib(wanted)), format!("out of memory{left}")));
     }
     gpu.check(result, format_args!("taking {} of memory", gib(wanted)))?;

@@ -305,11 +305,12 @@ impl Network {
         Ok(Space { memory, batch, y, saved, index, gradients, partial, halves, precision })
     }
 
-    /// How products are computed now.
-    fn precision(&self) -> Kind {
+    /// How a product is computed now. One with a size below 32 stays as exact as it is, on every device.
+    fn precision(&self, sizes: [usize; 3]) -> Kind {
         match (self.real, float32_matmul_precision()) {
             (DType::F64, _) => Kind::F64,
             (_, Precision::Highest) => Kind::F32,
+            _ if sizes.iter().any(|size| *size < 32) => Kind::F32,
             (_, Precision::High) => Kind::Tf32,
             (_, Precision::Bf16) => Kind::Bf16,
         }
@@ -335,8 +336,8 @@ impl Network {
                 StepKind::Linear { inputs, outputs, bias, act } => {
                     let rows = space.batch * step.output / outputs;
                     let (m, n, k) = (rows, *outputs, *inputs);
-                    let product =
-                        Product { kind: self.precision(), m, n, k, turned: (false, true), epilogue: Epilogue::Nothing };
+                    let (kind, epilogue) = (self.precision([m, n, k]), Epilogue::Nothing);
+                    let product = Product { kind, m, n, k, turned: (false, true), epilogue };
                     let bias = if *bias { params + self.bytes_of(inputs * outputs) as u64 } else { 0 };
                     let places = Places { a: x, b: params, c: y, bias };
                     self.linear(&product, places, act, keep(act), space, stream)?;
@@ -486,7 +487,7 @@ impl Network {
                     let rows = n / outputs;
                     let db = bias.then(|| dparams + self.bytes_of(inputs * outputs) as u64);
                     self.derive(act, dy, v(act), db, partial, (rows, *outputs, 1), stream)?;
-                    let (kind, epilogue) = (self.precision(), Epilogue::Nothing);
+                    let (kind, epilogue) = (self.precision([rows, *inputs, *outputs]), Epilogue::Nothing);
                     let dw = Product { kind, m: *outputs, n: *inputs, k: rows, turned: (true, false), epilogue };
                     self.multiply(dw, Places { a: dy, b: x, c: dparams, bias: 0 }, space, stream)?;
                     if let Some(dx) = dx {
