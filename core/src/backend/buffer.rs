@@ -1,5 +1,6 @@
 #![allow(unsafe_code)]
 
+use super::pages;
 use crate::element::Element;
 use core::fmt::{self, Debug};
 use core::ptr::NonNull;
@@ -34,6 +35,15 @@ pub struct Buffer<E> {
     /// Of the vector: in lines or in elements.
     capacity: usize,
     lines: bool,
+}
+
+/// Changes the length; new lines are zero.
+fn extend(lines: &mut Vec<Line>, len: usize) {
+    if len > lines.capacity() {
+        lines.reserve(len - lines.len());
+        pages::wish_for_huge(lines.spare_capacity_mut());
+    }
+    lines.resize(len, Line([0; 64]));
 }
 
 /// The vector that a buffer came from.
@@ -92,7 +102,9 @@ impl<E: Element> Buffer<E> {
     /// `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
-        Self::of_lines(vec![Line([0; 64]); Self::lines_for(len)], len)
+        let mut lines = Vec::new();
+        extend(&mut lines, Self::lines_for(len));
+        Self::of_lines(lines, len)
     }
 
     /// A copy of the slice.
@@ -121,7 +133,7 @@ impl<E: Element> Buffer<E> {
         let old = self.len.min(len);
         *self = match self.take() {
             Memory::Lines(mut lines) => {
-                lines.resize(Self::lines_for(len), Line([0; 64]));
+                extend(&mut lines, Self::lines_for(len));
                 Self::of_lines(lines, len)
             }
             Memory::Elements(mut elements) => {

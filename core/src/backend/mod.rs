@@ -13,6 +13,7 @@ mod buffer;
 #[allow(unreachable_pub)] // `pub` inside means the crate's own
 pub(crate) mod cpu;
 mod device;
+mod pages;
 mod precision;
 
 pub use buffer::Buffer;
