@@ -4,9 +4,9 @@
 
 use core::mem::MaybeUninit;
 
-/// From so many bytes on, a block may hold a whole huge page; in smaller ones a page is rarely missed.
+/// The size of a huge page. A smaller block holds none, and a page is rarely missed there.
 #[cfg(target_os = "linux")]
-const LARGE: usize = 2 << 20;
+const HUGE: usize = 2 << 20;
 
 /// Asks for huge pages behind memory that is not in use yet; it is a wish, and nothing depends on its answer.
 ///
@@ -14,7 +14,7 @@ const LARGE: usize = 2 << 20;
 /// foresees accesses within a page only. Many distributions of Linux give larger pages to those alone who ask.
 pub(super) fn wish_for_huge<T>(memory: &mut [MaybeUninit<T>]) {
     #[cfg(target_os = "linux")]
-    if size_of_val(memory) >= LARGE {
+    if size_of_val(memory) >= HUGE {
         use core::ffi::{c_int, c_void};
         const SMALLEST_PAGE: usize = 4096;
         const MADV_HUGEPAGE: c_int = 14;
