@@ -279,11 +279,7 @@ impl<E: Kernel> Way<E> {
             && (m == 1 || k == 1 && n >= COMBINED_COLUMNS || k <= COMBINED / 2 && m * n >= COMBINED_AREA)
         {
             Way::Combine
-        } else if a.col == 1
-            && !adds
-            && (TURNED_ROWS.contains(&m) && unused <= m / 16)
-            && (n >= 4 * m && k >= 2 * m)
-        {
+        } else if a.col == 1 && !adds && (TURNED_ROWS.contains(&m) && unused <= m / 16) && (n >= 4 * m && k >= 2 * m) {
             Way::Turned
         } else {
             Way::Tiles
