@@ -2,10 +2,10 @@
 
 use crate::parity::{Inputs, compare_state, parameters};
 use crate::report::{Outcome, Report, ensure};
+use plywood::Error;
 use plywood::loss::Loss;
 use plywood::prelude::*;
 use plywood::shape::InputOf;
-use plywood::Error;
 use plywood_tests::networks::Scaled;
 
 sequential! { struct Net { Linear(4, 16), ReLU, Linear(16, 3), Identity, Identity, Identity, Identity, Identity, Identity } }
@@ -139,7 +139,10 @@ fn targets(report: &mut Report) {
             let target_there = target.clone().to(device)?;
             same_error(&expected, &there.step(&x(5), &target_there).expect_err("no probability"))?;
             ensure(
-                parameters(there.model())?.iter().zip(model(bias).parameters()).all(|(a, b)| a.to_bits() == b.to_bits()),
+                parameters(there.model())?
+                    .iter()
+                    .zip(model(bias).parameters())
+                    .all(|(a, b)| a.to_bits() == b.to_bits()),
                 || "the parameters have changed".to_owned(),
             )?;
         }
@@ -193,7 +196,8 @@ fn memory(report: &mut Report) {
         let labels: Labels<i32> = Tensor::zeros_of((Dyn(rows),));
         let mut trainer = Trainer::new(large, CrossEntropyLoss, SGD::new(0.1)).on(device)?;
         for _ in 0..2 {
-            let error = trainer.model().try_forward(&x.clone().to(device)?).err().ok_or("twice the memory was there")?;
+            let error =
+                trainer.model().try_forward(&x.clone().to(device)?).err().ok_or("twice the memory was there")?;
             ensure(error.to_string().contains("out of memory"), || format!("the error is `{error}`"))?;
             let error = trainer.step(&x, &labels).err().ok_or("twice the memory was there")?;
             ensure(error.to_string().contains("out of memory"), || format!("the error is `{error}`"))?;

@@ -70,7 +70,14 @@ macro_rules! classes {
         type L = Logits<D<$classes>, $E>;
         let name = |loss: &str| format!("{loss} of {} classes", $classes);
         loss::<L, _, _, _>($report, &name("CrossEntropyLoss"), $batch, labels, labels_to, &CrossEntropyLoss);
-        loss::<L, _, _, _>($report, &name("CrossEntropyLoss.sum()"), $batch, labels, labels_to, &CrossEntropyLoss.sum());
+        loss::<L, _, _, _>(
+            $report,
+            &name("CrossEntropyLoss.sum()"),
+            $batch,
+            labels,
+            labels_to,
+            &CrossEntropyLoss.sum(),
+        );
         let soft = name("CrossEntropyLoss of probabilities");
         loss::<L, _, _, _>($report, &soft, $batch, shares, shares_to, &CrossEntropyLoss);
         let soft = name("CrossEntropyLoss.sum() of probabilities");

@@ -90,8 +90,7 @@ pub(crate) fn check(report: &mut Report) {
             let title = format!("training: {}, {steps} steps, {}", $name, <$E>::DTYPE);
             report.check(&title, bounds::<$E>(), |device, worst| {
                 let copy = <$Net>::from_parameters($model.parameters())?;
-                let (expected, state) =
-                    train(copy, (&$x, &$target), $loss, $optimizer, steps, &Device::Cpu)?;
+                let (expected, state) = train(copy, (&$x, &$target), $loss, $optimizer, steps, &Device::Cpu)?;
                 let copy = <$Net>::from_parameters($model.parameters())?;
                 let (got, state_there) = train(copy, (&$x, &$target), $loss, $optimizer, steps, device)?;
                 worst.compare("the losses", &got, &expected)?;

@@ -53,19 +53,23 @@ where
         }
         compare_state::<Net<E>>(worst, "after all steps", &parameters(&there)?, here.parameters())
     });
-    report.check(&format!("optimizers: {name} from the GPU to the CPU and back, {}", E::DTYPE), bound, |device, worst| {
-        let mut here = Trainer::new(start(), MSELoss, optimizer.clone());
-        let mut moving = Trainer::new(start(), MSELoss, optimizer.clone()).on(device)?;
-        for part in 0..4 {
-            for _ in 0..5 {
-                let (expected, got) = (here.step(&x, &y)?, moving.step(&x, &y)?);
-                worst.compare(&format!("the loss in part {part}"), &[got], &[expected])?;
+    report.check(
+        &format!("optimizers: {name} from the GPU to the CPU and back, {}", E::DTYPE),
+        bound,
+        |device, worst| {
+            let mut here = Trainer::new(start(), MSELoss, optimizer.clone());
+            let mut moving = Trainer::new(start(), MSELoss, optimizer.clone()).on(device)?;
+            for part in 0..4 {
+                for _ in 0..5 {
+                    let (expected, got) = (here.step(&x, &y)?, moving.step(&x, &y)?);
+                    worst.compare(&format!("the loss in part {part}"), &[got], &[expected])?;
+                }
+                moving = moving.on(if part % 2 == 0 { &Device::Cpu } else { device })?;
             }
-            moving = moving.on(if part % 2 == 0 { &Device::Cpu } else { device })?;
-        }
-        ensure(moving.model().device() == *device, || "the network is not where it was moved to".to_owned())?;
-        compare_state::<Net<E>>(worst, "after all parts", &parameters(moving.model())?, here.model().parameters())
-    });
+            ensure(moving.model().device() == *device, || "the network is not where it was moved to".to_owned())?;
+            compare_state::<Net<E>>(worst, "after all parts", &parameters(moving.model())?, here.model().parameters())
+        },
+    );
 }
 
 fn both<A: Optimizer<f32> + Clone, B: Optimizer<f64> + Clone>(report: &mut Report, name: &str, of: (A, B)) {

@@ -68,8 +68,7 @@ where
             let model = M::init(&mut rng);
             let x = Tensor::randn_of(M::Input::default().batched(Dyn(*batch)), &mut rng);
             let target = Tensor::randn_of(M::Output::default().batched(Dyn(*batch)), &mut rng);
-            compare(device, worst, &model, &x, &target, &MSELoss)
-                .map_err(|wrong| format!("batch {batch}: {wrong}"))?;
+            compare(device, worst, &model, &x, &target, &MSELoss).map_err(|wrong| format!("batch {batch}: {wrong}"))?;
         }
         Ok(())
     });

@@ -63,26 +63,28 @@ fn product<I: StaticDim, O: StaticDim>(device: &Device, precision: Precision, ba
 }
 
 pub(crate) fn check(report: &mut Report) {
-    for (name, precision) in
-        [("Highest", Precision::Highest), ("High", Precision::High), ("Bf16", Precision::Bf16)]
-    {
+    for (name, precision) in [("Highest", Precision::Highest), ("High", Precision::High), ("Bf16", Precision::Bf16)] {
         report.check(&format!("precision: {name} is as exact as it promises"), 1.0, |device, worst| {
             let mut most = product::<D<256>, D<96>>(device, precision, 64)?;
             most = most.max(product::<D<33>, D<47>>(device, precision, 35)?);
             most = most.max(product::<D<784>, D<128>>(device, precision, 64)?);
             worst.found("the share of what is promised", most)
         });
-        report.check(&format!("precision: {name} leaves products of fewer than 32 as they were"), 0.0, |device, worst| {
-            let of = |precision| {
-                set_float32_matmul_precision(precision);
-                let mut rng = Generator::manual_seed(12);
-                let there = Product::<D<31>, D<64>>::init(&mut rng).to(device)?;
-                let y = output(&there, &Tensor::<Shape![64, 31]>::randn(&mut rng).to(device)?);
-                set_float32_matmul_precision(Precision::Highest);
-                y
-            };
-            worst.compare("the output", &of(precision)?, &of(Precision::Highest)?)
-        });
+        report.check(
+            &format!("precision: {name} leaves products of fewer than 32 as they were"),
+            0.0,
+            |device, worst| {
+                let of = |precision| {
+                    set_float32_matmul_precision(precision);
+                    let mut rng = Generator::manual_seed(12);
+                    let there = Product::<D<31>, D<64>>::init(&mut rng).to(device)?;
+                    let y = output(&there, &Tensor::<Shape![64, 31]>::randn(&mut rng).to(device)?);
+                    set_float32_matmul_precision(Precision::Highest);
+                    y
+                };
+                worst.compare("the output", &of(precision)?, &of(Precision::Highest)?)
+            },
+        );
         let bound = if precision == Precision::Highest { 1e-5 } else { 1e-2 };
         report.check(&format!("precision: {name} trains, and changes between steps"), bound, |device, worst| {
             sequential! { struct Net { Linear(64, 256), ReLU, Linear(256, 64) } }

@@ -62,7 +62,11 @@ fn answer(device: &Device, runs: &mut HashMap<String, Box<dyn Run>>, words: &[&s
     let run = runs.get_mut(&key).expect("just made");
     let mut steps = |n: usize| -> Outcome<f64> {
         let start = Instant::now();
-        if kind == "infer" { run.infer(n)? } else { run.train(timed, n)? };
+        if kind == "infer" {
+            run.infer(n)?
+        } else {
+            run.train(timed, n)?
+        };
         Ok(start.elapsed().as_secs_f64())
     };
     // The first steps choose how products are computed, and are recorded.

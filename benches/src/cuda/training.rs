@@ -170,11 +170,7 @@ fn inference(report: &mut Report) {
         for _ in 0..5 {
             here.step(data.inputs(), data.targets())?;
             there.step(data.inputs(), data.targets())?;
-            worst.compare(
-                "the output",
-                &output(there.model(), &x)?,
-                here.model().forward(data.inputs()).as_slice(),
-            )?;
+            worst.compare("the output", &output(there.model(), &x)?, here.model().forward(data.inputs()).as_slice())?;
             let [a, b] = [here.evaluate(&data)?, there.evaluate(&data)?];
             worst.compare("the evaluation", &[b.loss as f32], &[a.loss as f32])?;
         }

@@ -3,6 +3,7 @@
 use super::Device;
 #[cfg(feature = "cuda")]
 use super::cuda::{Gpu, Memory};
+use super::pages;
 use crate::element::Element;
 use crate::error::Result;
 use core::fmt::{self, Debug};
@@ -44,6 +45,15 @@ pub struct Buffer<E> {
     /// Where the elements are if they are not here.
     #[cfg(feature = "cuda")]
     memory: Option<Memory>,
+}
+
+/// Changes the length; new lines are zero.
+fn extend(lines: &mut Vec<Line>, len: usize) {
+    if len > lines.capacity() {
+        lines.reserve(len - lines.len());
+        pages::wish_for_huge(lines.spare_capacity_mut());
+    }
+    lines.resize(len, Line([0; 64]));
 }
 
 /// The vector that a buffer came from.
@@ -113,7 +123,9 @@ impl<E: Element> Buffer<E> {
     /// `len` zeros.
     #[must_use]
     pub fn zeros(len: usize) -> Self {
-        Self::of_lines(vec![Line([0; 64]); Self::lines_for(len)], len)
+        let mut lines = Vec::new();
+        extend(&mut lines, Self::lines_for(len));
+        Self::of_lines(lines, len)
     }
 
     /// Where the elements are.
@@ -241,7 +253,7 @@ impl<E: Element> Buffer<E> {
         let old = self.len.min(len);
         *self = match self.take() {
             Taken::Lines(mut lines) => {
-                lines.resize(Self::lines_for(len), Line([0; 64]));
+                extend(&mut lines, Self::lines_for(len));
                 Self::of_lines(lines, len)
             }
             Taken::Elements(mut elements) => {

@@ -57,6 +57,7 @@ pub(crate) mod cpu;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 mod device;
+mod pages;
 mod precision;
 
 pub use buffer::Buffer;

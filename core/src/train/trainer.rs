@@ -167,11 +167,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         L: Loss<X::Of<M::Output>, T, M::Elem>,
     {
         if steps == 0 {
-            return Err(Error::Setting {
-                what: "the number of steps",
-                given: "0".to_owned(),
-                expected: "at least 1",
-            });
+            return Err(Error::Setting { what: "the number of steps", given: "0".to_owned(), expected: "at least 1" });
         }
         #[cfg(feature = "cuda")]
         if self.is_on_gpu() {

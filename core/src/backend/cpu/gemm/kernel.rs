@@ -29,6 +29,9 @@ pub(super) struct Job<E> {
     pub adds: bool,
 }
 
+/// How many steps ahead the factors of a tile are asked for: where their columns are far apart, the processor foresees none.
+const AHEAD: usize = 24;
+
 /// A tile of y, R rows by C vectors, the last of them perhaps in part: sums of outer products.
 ///
 /// # Safety
@@ -48,6 +51,7 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V
         }
         let mut sums = [[V::zero(); C]; R];
         for _ in 0..k {
+            prefetch(a.wrapping_add(AHEAD * a_col));
             let mut columns = [V::zero(); C];
             for c in 0..C {
                 columns[c] = V::load(b.add(c * V::LANES));

@@ -5,8 +5,8 @@
 //! - plain loops, where anything else takes longer to start than they take to run;
 //! - dot products, where both operands lie along the sums and `y` has too few rows or columns for tiles;
 //! - combinations of the rows of `b`, for a single row of `y` or a few terms;
-//! - the transpose of the product, in tiles, where `b` is a large matrix whose columns are contiguous: the weights of a
-//!   forward pass, which stay where they are while the inputs are packed;
+//! - the transpose of the product, in tiles, where `b` is much larger than `a`: the weights of a forward pass, or of the
+//!   gradient of its inputs, which stay where they are while `a` is packed;
 //! - tiles of `y`, sums of outer products held in registers, for everything else.
 //!
 //! The last four exist for AVX-512, for AVX2, for NEON, and in plain code. Which of them runs is the processor's affair, and the
@@ -243,7 +243,7 @@ fn in_parts<E: Kernel>(
                 Way::Combine => combine(kernels, product),
                 Way::Turned => turned(kernels, product),
                 Way::Tiles => {
-                    if a.col == 1 && b.row == 1 && !adds {
+                    if a.col == 1 && !adds {
                         pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
                     }
                     blocked::product(kernels, product);
@@ -285,12 +285,7 @@ impl<E: Kernel> Way<E> {
             && (m == 1 || k == 1 && n >= COMBINED_COLUMNS || k <= COMBINED / 2 && m * n >= COMBINED_AREA)
         {
             Way::Combine
-        } else if a.col == 1
-            && b.row == 1
-            && !adds
-            && (TURNED_ROWS.contains(&m) && unused <= m / 16)
-            && (n >= 4 * m && k >= 2 * m)
-        {
+        } else if a.col == 1 && !adds && (TURNED_ROWS.contains(&m) && unused <= m / 16) && (n >= 4 * m && k >= 2 * m) {
             Way::Turned
         } else {
             Way::Tiles
@@ -325,8 +320,8 @@ fn turned_memory((m, k, n): (usize, usize, usize)) -> usize {
     if rows < *TURNED_ROWS.start() { 0 } else { rows * n.min(TURNED_COLUMNS) }
 }
 
-/// The product where both operands lie along the sums and `b` is much larger than `a`: as its transpose, `bᵀ · aᵀ`, for
-/// which it is `a` that is packed. Packing asks for a transpose, and the larger operand stays where it is.
+/// The product where `b` is much larger than `a`, whose rows are contiguous: as its transpose, `bᵀ · aᵀ`, for which it is
+/// `a` that is packed, and the larger operand stays where it is.
 ///
 /// # Safety
 ///

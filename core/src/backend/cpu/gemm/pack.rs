@@ -39,10 +39,15 @@ pub(super) unsafe fn pack<E: Kernel>(kernels: &Kernels<E>, panel: Panel<E>, to: 
             }
         } else if along == 1 && count >= block && k >= block {
             // The last block moves back until it fits, and writes some elements a second time.
-            for i in (0..count).step_by(block).map(|i| i.min(count - block)) {
-                for p in (0..k).step_by(block).map(|p| p.min(k - block)) {
-                    (kernels.transpose)(from.add(i * across + p), across, to.add(p * width + i), width);
-                }
+            let starts = |len: usize| (0..len).step_by(block).map(move |start| start.min(len - block));
+            let transpose = |i: usize, p: usize| {
+                (kernels.transpose)(from.add(i * across + p), across, to.add(p * width + i), width);
+            };
+            // Along the rows that are farther apart: a piece of a cache line is not near for long.
+            if across >= width {
+                starts(count).for_each(|i| starts(k).for_each(|p| transpose(i, p)));
+            } else {
+                starts(k).for_each(|p| starts(count).for_each(|i| transpose(i, p)));
             }
         } else {
             for i in 0..count {
