@@ -41,13 +41,8 @@ fn ranks(test: &str, world_size: usize, variables: impl Fn(usize) -> Vec<(&'stat
     let gpu = Device::cuda(0).inspect_err(|error| assert!(!required, "{error}"));
     let emulated = gpu.as_ref().is_ok_and(|gpu| format!("{gpu:#}").contains("emulator"));
     let usable = gpu.and_then(|_| if emulated { Ok(()) } else { Device::cuda(world_size - 1).map(|_| ()) });
-    let alone = Rendezvous {
-        rank: 0,
-        world_size: 1,
-        local_rank: 0,
-        address: String::new(),
-        timeout: Duration::from_secs(60),
-    };
+    let alone =
+        Rendezvous { rank: 0, world_size: 1, local_rank: 0, address: String::new(), timeout: Duration::from_secs(60) };
     if let Err(error) = usable.and_then(|()| ProcessGroup::new(&alone)) {
         assert!(!(required && emulated), "{error}");
         eprintln!("not checked: {error}");
@@ -99,7 +94,7 @@ sequential! { #[derive(Debug)] struct Net { Linear(6, 20), Tanh, Linear(_, 3) } 
 sequential! { #[derive(Debug)] struct Other { Linear(6, 21), Tanh, Linear(_, 3) } }
 sequential! { #[derive(Debug)] struct Yes { Linear(6, 5), Tanh, Linear(_, 1), Sigmoid } }
 
-fn inputs<E: Float>() -> Tensor<Shape![_, 6], E> {
+fn inputs() -> Tensor<Shape![_, 6]> {
     Tensor::randn_of((Dyn(50), D), &mut Generator::manual_seed(3))
 }
 
@@ -286,17 +281,19 @@ fn what_ranks_do_not_agree_on_is_named() {
         return;
     }
     let Some(said) = ranks(TEST, 2, |_| vec![]) else { return };
-    assert_eq!(
-        said.line(0, "cpu"),
-        "the network is on cpu, but its training on a GPU; `.to(&device)` moves either"
-    );
+    assert_eq!(said.line(0, "cpu"), "the network is on cpu, but its training on a GPU; `.to(&device)` moves either");
     for rank in 0..2 {
         assert_eq!(
             said.line(rank, "networks"),
-            format!("rank {rank} of 2: the ranks differ in their networks: rank 0 has 203 parameters of f32, but rank 1 has 213 parameters of f32")
+            format!(
+                "rank {rank} of 2: the ranks differ in their networks: rank 0 has 203 parameters of f32, but rank 1 has 213 parameters of f32"
+            )
         );
         let fits = said.line(rank, "fits");
-        assert!(fits.starts_with(&format!("rank {rank} of 2: the ranks differ in what they fit: rank 0 has 50 samples, ")), "{fits}");
+        assert!(
+            fits.starts_with(&format!("rank {rank} of 2: the ranks differ in what they fit: rank 0 has 50 samples, ")),
+            "{fits}"
+        );
         assert!(fits.contains("batch: 16,") && fits.contains("batch: 17,"), "{fits}");
         assert!(said.line(rank, "moved").starts_with("the network is on cpu"), "{}", said.line(rank, "moved"));
     }
@@ -333,10 +330,7 @@ fn a_rank_that_fails_or_ends_is_noticed() {
     let remote = "rank 0 of 2: adding up the gradients of all ranks failed: NCCL: remote process exited or there was a network error";
     assert!(error == left || error.starts_with(remote), "{error}");
     for rank in 0..2 {
-        assert_eq!(
-            said.line(rank, "again"),
-            format!("rank {rank} of 2: it has left the group after an earlier error")
-        );
+        assert_eq!(said.line(rank, "again"), format!("rank {rank} of 2: it has left the group after an earlier error"));
     }
 }
 

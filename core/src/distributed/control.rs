@@ -121,9 +121,8 @@ impl Control {
             None => Ok(()),
             Some(rank) => {
                 let [first, other] = [0, rank].map(|rank| String::from_utf8_lossy(&all[rank]));
-                Err(self.failure(format!(
-                    "the ranks differ in {what}: rank 0 has {first}, but rank {rank} has {other}"
-                )))
+                Err(self
+                    .failure(format!("the ranks differ in {what}: rank 0 has {first}, but rank {rank} has {other}")))
             }
         }
     }
@@ -303,7 +302,8 @@ mod tests {
                 .map(|rank| {
                     let f = &f;
                     scope.spawn(move || {
-                        let (control, id) = Control::meet(&rendezvous(rank, world_size, port, 10_000), [7; 128]).unwrap();
+                        let (control, id) =
+                            Control::meet(&rendezvous(rank, world_size, port, 10_000), [7; 128]).unwrap();
                         f(control, id)
                     })
                 })
@@ -336,7 +336,9 @@ mod tests {
         for (rank, error) in errors.iter().enumerate() {
             assert_eq!(
                 *error,
-                format!("rank {rank} of 3: the ranks differ in their apples: rank 0 has 3 apples, but rank 2 has 5 apples")
+                format!(
+                    "rank {rank} of 3: the ranks differ in their apples: rank 0 has 3 apples, but rank 2 has 5 apples"
+                )
             );
         }
         let errors = ranks(2, |control, _| {
@@ -391,7 +393,8 @@ mod tests {
                 };
                 stranger.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
                 let others = [(1, 3), second].map(|(rank, world_size)| {
-                    scope.spawn(move || Control::meet(&rendezvous(rank, world_size, port, 10_000), [0; 128]).map(|_| ()))
+                    scope
+                        .spawn(move || Control::meet(&rendezvous(rank, world_size, port, 10_000), [0; 128]).map(|_| ()))
                 });
                 let others = others.map(|other| other.join().unwrap());
                 (first.join().unwrap(), others)

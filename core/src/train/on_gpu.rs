@@ -166,7 +166,8 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             return Err(error);
         }
         self.check_others(&stats)?;
-        let loss = if stats.diverged != 0 { stats.loss } else { stats.sum / if L::MEAN { data.len() as f64 } else { 1.0 } };
+        let loss =
+            if stats.diverged != 0 { stats.loss } else { stats.sum / if L::MEAN { data.len() as f64 } else { 1.0 } };
         Ok(Evaluation { loss, accuracy: accuracy(&stats) })
     }
 

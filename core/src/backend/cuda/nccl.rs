@@ -121,7 +121,8 @@ impl Communicator {
         let (id, mut handle) = (ncclUniqueId { internal: bytemuck::cast(*id) }, ptr::null_mut());
         // SAFETY: NCCL writes a handle; the GPU's context is this thread's.
         let result = unsafe { (nccl.ncclCommInitRank)(&mut handle, world_size, id, rank) };
-        nccl.check(result, &format!("connecting {gpu} to the other ranks")).map_err(|reason| control.failure(reason))?;
+        nccl.check(result, &format!("connecting {gpu} to the other ranks"))
+            .map_err(|reason| control.failure(reason))?;
         Ok(Communicator { nccl, gpu: gpu.clone(), control, handle: Mutex::new(Some(Handle(handle))) })
     }
 
@@ -158,9 +159,7 @@ impl Communicator {
         let (at, stream) = (memory.pointer() as *mut c_void, self.gpu.0.stream);
         self.call("sending the parameters of rank 0", |handle| {
             // SAFETY: the memory has this many bytes at each rank, as they have agreed.
-            unsafe {
-                (self.nccl.ncclBroadcast)(at, at, memory.len(), ncclDataType_t::ncclUint8, 0, handle, stream)
-            }
+            unsafe { (self.nccl.ncclBroadcast)(at, at, memory.len(), ncclDataType_t::ncclUint8, 0, handle, stream) }
         })?;
         self.wait_all()
     }
