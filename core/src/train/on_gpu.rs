@@ -19,10 +19,13 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     }
 
     /// Whether other ranks train along.
+    #[cfg(feature = "nccl")]
     fn is_parallel(&self) -> bool {
-        #[cfg(feature = "nccl")]
-        return self.group.is_some();
-        #[cfg(not(feature = "nccl"))]
+        self.group.is_some()
+    }
+
+    #[cfg(not(feature = "nccl"))]
+    fn is_parallel(&self) -> bool {
         false
     }
 

@@ -211,13 +211,7 @@ impl Communicator {
                 thread::yield_now();
                 continue;
             }
-            let mut failure = SUCCESS;
-            self.call("asking for errors of the group", |handle| {
-                // SAFETY: NCCL writes a result.
-                unsafe { (self.nccl.ncclCommGetAsyncError)(handle, &mut failure) }
-            })?;
-            let failed = self.nccl.check(failure, "adding up the gradients of all ranks");
-            failed.map_err(|reason| self.control.failure(reason))?;
+            self.check_work()?;
             if let Some(rank) = self.control.gone() {
                 return Err(self.control.failure(left(rank)));
             }
@@ -236,14 +230,18 @@ impl Communicator {
         let event = Event::new(&self.gpu, false)?;
         event.record(self.gpu.0.stream)?;
         self.wait(&event)?;
-        // What went wrong without ending the work.
+        self.check_work()
+    }
+
+    /// What went wrong in the work that was asked for earlier.
+    fn check_work(&self) -> Result<()> {
         let mut failure = SUCCESS;
         self.call("asking for errors of the group", |handle| {
             // SAFETY: NCCL writes a result.
             unsafe { (self.nccl.ncclCommGetAsyncError)(handle, &mut failure) }
         })?;
-        let failed = self.nccl.check(failure, "adding up the gradients of all ranks");
-        failed.map_err(|reason| self.control.failure(reason))
+        let checked = self.nccl.check(failure, "adding up the gradients of all ranks");
+        checked.map_err(|reason| self.control.failure(reason))
     }
 
     /// The statistics of all ranks as those of one that has seen all of the batches. The samples are: each rank counts all of
