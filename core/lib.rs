@@ -47,6 +47,9 @@ pub use element::{Element, Float, Numeric};
 pub use generator::Generator;
 #[doc(hidden)]
 pub use plywood_core::__private;
+#[cfg(feature = "nccl")]
+#[doc(inline)]
+pub use plywood_core::distributed;
 #[cfg(feature = "plot")]
 #[doc(inline)]
 pub use plywood_core::plot;

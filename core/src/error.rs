@@ -200,6 +200,17 @@ errors! {
         /// What the driver or the library said.
         reason: String,
     },
+    /// Processes that train together do not agree, or one of them cannot go on.
+    #[cfg(feature = "nccl")]
+    #[error("rank {rank} of {world_size}: {reason}")]
+    Distributed {
+        /// The number of this process.
+        rank: usize,
+        /// How many there are.
+        world_size: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// What is not on the same device was to be used together.
     #[error("{what} is on {left}, but {other} on {right}; `.to(&device)` moves either")]
     Devices {

@@ -10,6 +10,8 @@ pub mod autograd;
 pub mod backend;
 pub mod data;
 pub mod dim;
+#[cfg(feature = "nccl")]
+pub mod distributed;
 pub mod element;
 mod error;
 pub mod generator;

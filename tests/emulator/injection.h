@@ -1,5 +1,5 @@
 // PLYWOOD_EMULATOR_FAIL=cuLaunchKernel:5=719,cuMemAlloc:1=2 makes the fifth launch return 719 and the first allocation 2.
-// Each of the three libraries has its own copy: a function belongs to one of them.
+// Each of the libraries has its own copy: a function belongs to one of them.
 #pragma once
 #include <cstdlib>
 #include <cstring>

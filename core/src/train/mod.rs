@@ -17,6 +17,8 @@ mod history;
 mod metrics;
 #[cfg(feature = "cuda")]
 mod on_gpu;
+#[cfg(feature = "nccl")]
+mod parallel;
 mod progress;
 mod trainer;
 

@@ -2,7 +2,7 @@
 
 use super::Evaluation;
 use super::trainer::{Inputs, Outputs, Targets, Trainer};
-use crate::backend::cuda::{Executor, Stats};
+use crate::backend::cuda::{Executor, Memory, Stats};
 use crate::data::{Batch, DataLoader, TensorDataset};
 use crate::element::{Element, Float};
 use crate::error::{Error, Result};
@@ -15,7 +15,34 @@ use crate::tensor::{Storage, Tensor};
 
 impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     pub(super) fn is_on_gpu(&self) -> bool {
-        self.model.buffer().memory().is_some()
+        self.model.buffer().memory().is_some() || self.is_parallel()
+    }
+
+    /// Whether other ranks train along.
+    #[cfg(feature = "nccl")]
+    fn is_parallel(&self) -> bool {
+        self.group.is_some()
+    }
+
+    #[cfg(not(feature = "nccl"))]
+    fn is_parallel(&self) -> bool {
+        false
+    }
+
+    /// This rank's part of the rows of a batch.
+    fn own<'r>(&self, rows: &'r [usize]) -> &'r [usize] {
+        #[cfg(feature = "nccl")]
+        let (rank, ranks) = self.ranks();
+        #[cfg(not(feature = "nccl"))]
+        let (rank, ranks) = (0, 1);
+        &rows[rows.len() * rank / ranks..rows.len() * (rank + 1) / ranks]
+    }
+
+    /// This rank cannot go on with its data: the others learn it.
+    fn refuse(&mut self) -> Result<()> {
+        #[cfg(feature = "nccl")]
+        self.executor()?.refuse()?;
+        Ok(())
     }
 
     /// [`Trainer::steps`].
@@ -30,7 +57,12 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         B: Storage<M::Elem>,
         L: Loss<X::Of<M::Output>, T, M::Elem>,
     {
-        let loss = loss_of::<M, X, T, L>(&self.loss, x.shape(), target)?;
+        let loss = loss_of::<M, X, T, L>(&self.loss, x.shape(), target);
+        #[cfg(feature = "nccl")]
+        let samples = self.samples_of_all(loss.as_ref().ok().map(|loss| loss.batch))?;
+        let loss = loss?;
+        #[cfg(feature = "nccl")]
+        let loss = part_of(loss, samples.unwrap_or_default(), L::MEAN);
         for _ in 0..steps {
             self.queue(x, &loss, 1.0)?;
         }
@@ -44,24 +76,56 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         X: InputOf<M, Inputs<M>>,
         B: Storage<M::Elem>,
     {
-        let parameters = self.model.buffer().memory().expect("on a GPU");
+        self.executor()?;
+        let parameters = there(&self.model)?;
         let update = self.optimizer.on_gpu(parameters.gpu(), M::PARAMS)?;
         let (executor, gradients) = self.workspace.executor(parameters)?;
         let gradients = gradients.buffer().memory().expect("on the GPU");
-        executor.step(parameters, gradients, input(x), loss, weight, &update)?;
+        let made = executor.step(parameters, gradients, input(x), loss, weight, &update);
+        #[cfg(feature = "nccl")]
+        if made.is_err() {
+            executor.leave();
+        }
+        made?;
         self.optimizer.stepped(1);
         Ok(())
     }
 
     fn executor(&mut self) -> Result<&mut Executor> {
-        let parameters = self.model.buffer().memory().expect("on a GPU");
-        Ok(self.workspace.executor(parameters)?.0)
+        let (executor, _) = self.workspace.executor(there(&self.model)?)?;
+        #[cfg(feature = "nccl")]
+        if let Some(group) = &self.group {
+            executor.join(group)?;
+        }
+        Ok(executor)
+    }
+
+    /// What came of the steps of all ranks since the last time, and how many of them changed nothing.
+    fn take_stats(&mut self) -> Result<(Stats, i64)> {
+        let executor = self.executor()?;
+        let taken = executor.take_stats();
+        #[cfg(feature = "nccl")]
+        if taken.is_err() {
+            executor.leave();
+        }
+        taken
+    }
+
+    /// The error where another rank could not go on.
+    #[cfg_attr(not(feature = "nccl"), allow(unused_variables, clippy::unused_self))]
+    fn check_others(&self, stats: &Stats) -> Result<()> {
+        #[cfg(feature = "nccl")]
+        if let (Some(group), Some(rank)) = (&self.group, stats.refused_by) {
+            return Err(super::parallel::refused_by(group.control(), rank));
+        }
+        Ok(())
     }
 
     /// What came of the steps since the last time. With the last step's loss, an error names what it refused.
     fn settle(&mut self, loss: Option<&DeviceLoss<'_>>) -> Result<Stats> {
-        let (stats, not_made) = self.executor()?.take_stats()?;
+        let (stats, not_made) = self.take_stats()?;
         self.optimizer.stepped(-not_made);
+        self.check_others(&stats)?;
         if let (Some(loss), Some(position)) = (loss, stats.bad) {
             return Err(self.executor()?.refusal(loss, position)?);
         }
@@ -84,16 +148,36 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
     {
         let (mut x, mut target) = data.gather(&[])?;
+        let mut failed = None;
         for rows in batches {
+            let rows = self.own(rows);
+            if rows.is_empty() && self.is_parallel() {
+                continue;
+            }
             data.gather_into(rows, &mut x, &mut target)?;
-            let loss = loss_of::<M, Inputs<M>, _, L>(&self.loss, x.shape(), &target)?;
-            let parameters = self.model.buffer().memory().expect("on a GPU");
-            let (executor, _) = self.workspace.executor(parameters)?;
-            executor.evaluate(parameters, input(&x), &loss, if L::MEAN { rows.len() as f64 } else { 1.0 })?;
-            executor.check(&loss)?;
+            let evaluated = loss_of::<M, Inputs<M>, _, L>(&self.loss, x.shape(), &target).and_then(|loss| {
+                let parameters = there(&self.model)?;
+                let (executor, _) = self.workspace.executor(parameters)?;
+                executor.evaluate(parameters, input(&x), &loss, if L::MEAN { rows.len() as f64 } else { 1.0 })?;
+                executor.check(&loss)
+            });
+            match evaluated {
+                Ok(()) => {}
+                Err(error) if self.is_parallel() => {
+                    self.refuse()?;
+                    failed = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let (stats, _) = self.executor()?.take_stats()?;
-        let loss = if stats.diverged != 0 { stats.loss } else { stats.sum / if L::MEAN { stats.samples } else { 1.0 } };
+        let (stats, _) = self.take_stats()?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.check_others(&stats)?;
+        let loss =
+            if stats.diverged != 0 { stats.loss } else { stats.sum / if L::MEAN { data.len() as f64 } else { 1.0 } };
         Ok(Evaluation { loss, accuracy: accuracy(&stats) })
     }
 
@@ -111,23 +195,61 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         Inputs<M>: InputOf<M, Inputs<M>>,
         L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
     {
+        // With an error of its own, a rank goes on without samples: the others wait for it in every step.
+        let mut failed = None;
         for rows in loader.chunks(order) {
-            // While the GPU computes the step before.
-            train.gather_into(rows, x, target)?;
-            let loss = loss_of::<M, Inputs<M>, _, L>(&self.loss, x.shape(), target);
-            let loss = match loss {
-                Ok(loss) => loss,
-                Err(error) => return self.settle(None).and(Err(error)),
+            let mut own = if failed.is_none() { self.own(rows) } else { &[] };
+            let loss = loop {
+                // While the GPU computes the step before.
+                train.gather_into(own, x, target)?;
+                match loss_of::<M, Inputs<M>, _, L>(&self.loss, x.shape(), target) {
+                    Ok(loss) => break loss,
+                    Err(error) if self.is_parallel() && failed.is_none() => {
+                        self.refuse()?;
+                        (failed, own) = (Some(error), &[]);
+                    }
+                    Err(error) => return self.settle(None).and(Err(error)),
+                }
             };
+            let loss = if self.is_parallel() { part_of(loss, rows.len(), L::MEAN) } else { loss };
             self.queue(x, &loss, if L::MEAN { rows.len() as f64 } else { 1.0 })?;
-            if self.executor()?.check(&loss).is_err() {
-                self.settle(Some(&loss))?;
+            if failed.is_none()
+                && let Err(error) = self.executor()?.check(&loss)
+            {
+                if self.is_parallel() {
+                    failed = Some(error);
+                } else {
+                    self.settle(Some(&loss))?;
+                }
             }
         }
         let stats = self.settle(None)?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         self.epochs += 1;
         Ok(Evaluation { loss: stats.sum / if L::MEAN { stats.samples } else { 1.0 }, accuracy: accuracy(&stats) })
     }
+}
+
+/// The memory of a network that is trained on a GPU.
+pub(super) fn there<M: Model>(model: &M) -> Result<&Memory> {
+    model.buffer().memory().ok_or_else(|| Error::Devices {
+        what: "the network",
+        left: model.device().to_string(),
+        other: "its training",
+        right: "a GPU".to_owned(),
+    })
+}
+
+/// The loss on a part of a batch of so many samples, such that the sum of all parts is the loss on the batch.
+fn part_of(loss: DeviceLoss<'_>, samples: usize, mean: bool) -> DeviceLoss<'_> {
+    let divisor = match loss.batch {
+        _ if !mean => loss.divisor,
+        0 => 1.0,
+        own => loss.divisor / own as f64 * samples as f64,
+    };
+    DeviceLoss { divisor, ..loss }
 }
 
 fn accuracy(stats: &Stats) -> Option<f64> {

@@ -49,13 +49,24 @@ pub struct Trainer<M: Model, L, O> {
     pub(super) optimizer: O,
     pub(super) workspace: Workspace<M>,
     pub(super) epochs: u64,
+    /// The ranks that train together. A recorded step of the workspace uses them: they go last.
+    #[cfg(feature = "nccl")]
+    pub(super) group: Option<std::sync::Arc<crate::backend::cuda::Communicator>>,
 }
 
 impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// A trainer that has seen no data.
     #[must_use]
     pub fn new(model: M, loss: L, optimizer: O) -> Self {
-        Trainer { model, loss, optimizer, workspace: Workspace::new(), epochs: 0 }
+        Trainer {
+            model,
+            loss,
+            optimizer,
+            workspace: Workspace::new(),
+            epochs: 0,
+            #[cfg(feature = "nccl")]
+            group: None,
+        }
     }
 
     /// The same trainer on this device; the network goes there with it.
@@ -257,6 +268,8 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         Inputs<M>: InputOf<M, Inputs<M>>,
         L: Loss<Outputs<M>, Targets<Y, T>, M::Elem>,
     {
+        #[cfg(feature = "nccl")]
+        self.agree(fit, train.len(), validation.map(TensorDataset::len))?;
         not_empty("the training set", train)?;
         if fit.batch == 0 {
             return Err(Error::Setting { what: "the batch of a fit", given: "0".to_owned(), expected: "at least 1" });
@@ -276,6 +289,8 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         history.epochs.reserve(usize::try_from(fit.epochs).unwrap_or(0).min(1 << 16));
         let mut batch = train.gather(&[])?;
         let mut order = Vec::with_capacity(train.len());
+        #[cfg(feature = "nccl")]
+        let fit = Fit { quiet: fit.quiet || self.ranks().0 > 0, ..fit };
         let mut progress = Progress::new(fit.quiet, self.epochs, fit.epochs);
         let (mut best, mut waited) = (f64::INFINITY, 0);
         for _ in 0..fit.epochs {

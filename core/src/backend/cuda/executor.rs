@@ -3,6 +3,8 @@
 use super::gpu::{Event, Gpu, Recording};
 use super::kernels::{self, Kernel, Program};
 use super::memory::{Memory, Pinned};
+#[cfg(feature = "nccl")]
+use super::nccl::Communicator;
 use super::network::{Network, Space, launch};
 use super::optimizer::{Rule, Update};
 use crate::element::DType;
@@ -12,6 +14,8 @@ use crate::nn::LayerInfo;
 use core::ffi::c_void;
 use core::fmt::{self, Debug};
 use cudarc::driver::sys::{CUdeviceptr, CUstream};
+#[cfg(feature = "nccl")]
+use std::sync::Arc;
 
 /// What the kernels keep of the losses: eight words, as `Stats` in their text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +33,8 @@ pub(crate) struct Stats {
     pub(crate) steps: u64,
     /// The position of a target, or prediction, that is none.
     pub(crate) bad: Option<u64>,
+    /// Another rank that had such a one.
+    pub(crate) refused_by: Option<usize>,
 }
 
 /// The numbers of a batch: here, or on the GPU already.
@@ -51,6 +57,9 @@ pub(crate) struct Executor {
     queued: i64,
     batches: Vec<Batch>,
     used: u64,
+    /// The ranks that train together, and what they agree on of their statistics. Recorded steps use them: they go first.
+    #[cfg(feature = "nccl")]
+    group: Option<(Arc<Communicator>, Memory)>,
 }
 
 /// The kernels of losses.
@@ -167,6 +176,8 @@ impl Executor {
             queued: 0,
             batches: Vec::new(),
             used: 0,
+            #[cfg(feature = "nccl")]
+            group: None,
         })
     }
 
@@ -333,6 +344,10 @@ impl Executor {
             self.written = Some(update.rule);
         }
         let i = self.batch(loss.batch, true)?;
+        #[cfg(feature = "nccl")]
+        if let (Some((group, _)), Some(read)) = (&self.group, &self.batches[i].slots[self.batches[i].next].read) {
+            group.wait(read)?;
+        }
         let (x, target, slot) = self.send(i, x, Some(&loss.target), true)?;
         let (parameters, gradients) = (parameters.pointer(), gradients.pointer());
         let recorded = Recorded {
@@ -384,7 +399,11 @@ impl Executor {
             self.network.backward(&batch.space, parameters, x, gradients, stream)?;
         }
         if let Some(update) = update {
-            update.launch(self.gpu(), stream, parameters, gradients, self.settings.pointer(), self.stats.pointer())?;
+            #[cfg(not(feature = "nccl"))]
+            let stats = self.stats.pointer();
+            #[cfg(feature = "nccl")]
+            let stats = self.reduce(gradients, loss.batch > 0, update, stream)?;
+            update.launch(self.gpu(), stream, parameters, gradients, self.settings.pointer(), stats)?;
         }
         Ok(())
     }
@@ -427,9 +446,14 @@ impl Executor {
     /// before went wrong. Then it begins anew.
     pub(crate) fn take_stats(&mut self) -> Result<(Stats, i64)> {
         let stats = self.stats()?;
+        #[cfg(feature = "nccl")]
+        let stats = match &self.group {
+            Some((group, _)) => group.combined(stats)?,
+            None => stats,
+        };
         self.stats.clear(self.gpu().0.stream)?;
         let queued = core::mem::take(&mut self.queued);
-        if stats.diverged == 0 && stats.bad.is_none() {
+        if stats.diverged == 0 && stats.bad.is_none() && stats.refused_by.is_none() {
             return Ok((stats, 0));
         }
         // The counters of the settings stand still since then.
@@ -438,11 +462,21 @@ impl Executor {
     }
 
     fn stats(&self) -> Result<Stats> {
-        let mut words = [0u64; 8];
-        self.stats.read(bytemuck::cast_slice_mut(&mut words))?;
+        let words = self.words()?;
         let [loss, sum, samples] = [0, 1, 2].map(|i| f64::from_bits(words[i]));
         let [.., correct, of, diverged, steps, bad] = words;
-        Ok(Stats { loss, sum, samples, correct, of, diverged, steps, bad: bad.checked_sub(1) })
+        Ok(Stats { loss, sum, samples, correct, of, diverged, steps, bad: bad.checked_sub(1), refused_by: None })
+    }
+
+    /// The statistics as they stand in memory.
+    fn words(&self) -> Result<[u64; 8]> {
+        #[cfg(feature = "nccl")]
+        if let Some((group, _)) = &self.group {
+            group.wait_all()?;
+        }
+        let mut words = [0; 8];
+        self.stats.read(bytemuck::cast_slice_mut(&mut words))?;
+        Ok(words)
     }
 
     /// Whether the last step's predictions were such that the loss could be computed, where that is not known before.
@@ -498,6 +532,48 @@ impl Executor {
         let mut bytes = [0; 8];
         copy.read(&mut bytes[..size])?;
         Ok(bytes)
+    }
+}
+
+#[cfg(feature = "nccl")]
+impl Executor {
+    /// Its steps are now those of all ranks together, each with a part of the batch.
+    pub(crate) fn join(&mut self, group: &Arc<Communicator>) -> Result<()> {
+        group.check_gpu(self.gpu())?;
+        if self.group.as_ref().is_none_or(|(joined, _)| !Arc::ptr_eq(joined, group)) {
+            self.forget_recordings();
+            self.group = Some((Arc::clone(group), Memory::zeros(self.gpu(), 64)?));
+        }
+        Ok(())
+    }
+
+    /// Adds up the gradients of all ranks; `own` says whether this one has any. Where the statistics are that say whether
+    /// training has stopped.
+    fn reduce(&self, gradients: CUdeviceptr, own: bool, update: &Update<'_>, stream: CUstream) -> Result<CUdeviceptr> {
+        let stats = self.stats.pointer();
+        let Some((group, agreed)) = &self.group else { return Ok(stats) };
+        let agreed = agreed.pointer();
+        group.reduce((gradients, update.parameters, update.real), own, (stats, agreed), stream)?;
+        Ok(agreed)
+    }
+
+    /// This rank cannot go on with its data: in the next step all stop.
+    pub(crate) fn refuse(&mut self) -> Result<()> {
+        let mut words = self.words()?;
+        words[7] = words[7].max(1);
+        self.stats.write_small(bytemuck::cast_slice(&words))
+    }
+
+    /// Leaves the group after an error: the other ranks notice.
+    pub(crate) fn leave(&mut self) {
+        self.forget_recordings();
+        if let Some((group, _)) = &self.group {
+            group.abort();
+        }
+    }
+
+    fn forget_recordings(&mut self) {
+        self.batches.iter_mut().flat_map(|batch| &mut batch.slots).for_each(|slot| slot.recorded = None);
     }
 }
 

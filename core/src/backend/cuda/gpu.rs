@@ -383,6 +383,16 @@ impl Event {
         self.gpu.check(unsafe { sys::cuStreamWaitEvent(stream, self.event, 0) }, "waiting for another stream")
     }
 
+    /// Whether everything before the point is done.
+    #[cfg(feature = "nccl")]
+    pub(super) fn reached(&self) -> Result<bool> {
+        // SAFETY: as above.
+        match unsafe { sys::cuEventQuery(self.event) } {
+            CUresult::CUDA_ERROR_NOT_READY => Ok(false),
+            result => self.gpu.check(result, "asking for a point in a stream").map(|()| true),
+        }
+    }
+
     /// This thread waits for the point.
     pub(super) fn synchronize(&self) -> Result<()> {
         // SAFETY: as above.

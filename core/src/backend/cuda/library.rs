@@ -61,20 +61,30 @@ fn load_from(all: &[Wanted], folders: &[PathBuf]) -> Result<(), String> {
         let _found = wanted.files.iter().any(|file| folders.iter().any(|folder| preload(&folder.join(file))));
         // SAFETY: loads NVIDIA's library by its name, which runs its initialisers; nothing of it is called.
         if !unsafe { (wanted.present)() } {
-            return Err(missing(wanted, folders));
+            return Err(missing(wanted.what, wanted.files, folders));
         }
     }
     Ok(())
 }
 
+/// NCCL, which adds up over several GPUs.
+#[cfg(feature = "nccl")]
+pub(super) fn nccl() -> Result<Library, String> {
+    const FILE: &str = "libnccl.so.2";
+    let folders = folders();
+    let mut places = folders.iter().map(|folder| folder.join(FILE)).filter(|file| file.is_file());
+    // SAFETY: NVIDIA's library by its name, of which the initialisers run.
+    let found = places.find_map(|file| unsafe { open(&file) }.ok()).or_else(|| unsafe { open(Path::new(FILE)) }.ok());
+    found.ok_or_else(|| missing("NCCL", &[FILE], &folders))
+}
+
 /// The sentence about a library that is not there.
-fn missing(wanted: &Wanted, folders: &[PathBuf]) -> String {
-    let files = wanted.files.join(", ");
+fn missing(what: &str, files: &[&str], folders: &[PathBuf]) -> String {
+    let files = files.join(", ");
     let places: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
     let places = if places.is_empty() { String::new() } else { format!(" and in {}", places.join(", ")) };
     format!(
-        "{} was not found: {files} was looked for where the system's loader looks{places}; {VARIABLE} can name more folders",
-        wanted.what
+        "{what} was not found: {files} was looked for where the system's loader looks{places}; {VARIABLE} can name more folders"
     )
 }
 
@@ -126,9 +136,9 @@ fn folders() -> Vec<PathBuf> {
     roots.extend(["/usr/local", "/usr"].map(PathBuf::from));
     for root in roots {
         for python in matching(root.join("lib"), "python3") {
-            folders.extend(
-                ["site-packages", "dist-packages"].map(|packages| python.join(packages).join("nvidia/cu13/lib")),
-            );
+            for packages in ["site-packages/nvidia", "dist-packages/nvidia"] {
+                folders.extend(["cu13/lib", "nccl/lib"].map(|library| python.join(packages).join(library)));
+            }
         }
     }
     let named = env::var_os(VARIABLE).map_or(0, |names| env::split_paths(&names).count());
@@ -159,7 +169,7 @@ mod tests {
     fn what_is_missing_is_named_with_the_places() {
         let places = [PathBuf::from("/nowhere"), PathBuf::from("/neither")];
         assert_eq!(
-            missing(&WANTED[2], &places),
+            missing(WANTED[2].what, WANTED[2].files, &places),
             "cuBLASLt was not found: libcublasLt.so.13 was looked for where the system's loader looks and in /nowhere, /neither; PLYWOOD_CUDA_LIBS can name more folders"
         );
         assert!(!preload(Path::new("/nowhere/libcuda.so.1")));

@@ -13,6 +13,8 @@ mod kernels;
 mod library;
 mod matmul;
 mod memory;
+#[cfg(feature = "nccl")]
+mod nccl;
 mod network;
 mod optimizer;
 mod shapes;
@@ -20,4 +22,6 @@ mod shapes;
 pub(crate) use executor::{Executor, Input, Stats};
 pub use gpu::Gpu;
 pub(crate) use memory::Memory;
+#[cfg(feature = "nccl")]
+pub(crate) use nccl::{Communicator, UniqueId};
 pub(crate) use optimizer::{Rule, Update};
