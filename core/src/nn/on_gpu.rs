@@ -74,7 +74,7 @@ where
     let (executor, _) = workspace.executor(parameters)?;
     let batch = x.shape().batch();
     let y = executor.forward(parameters, input, batch)?;
-    Ok(Tensor::of_buffer(x.shape().of::<M::Output>(), Buffer::on_gpu(y, batch * M::Output::NUMEL)))
+    Ok(Tensor::from_buffer(x.shape().of::<M::Output>(), Buffer::on_gpu(y, batch * M::Output::NUMEL)))
 }
 
 /// [`Model::gradients_with`].

@@ -33,8 +33,8 @@ macro_rules! files {
 }
 
 files! {
-    ACTIVATION = "activation.cu", CAST = "cast.cu", CONV = "conv.cu", GEMM = "gemm.cu", LOSS = "loss.cu",
-    OPTIMIZER = "optimizer.cu", POOL = "pool.cu", ROWS = "rows.cu"
+    ACTIVATION = "activation.cu", CAST = "cast.cu", CONV = "conv.cu", EACH = "each.cu", GEMM = "gemm.cu", LOSS = "loss.cu",
+    OPTIMIZER = "optimizer.cu", POOL = "pool.cu", REDUCE = "reduce.cu", ROWS = "rows.cu"
 }
 
 /// What every file begins with.

@@ -16,6 +16,7 @@ mod memory;
 mod network;
 mod optimizer;
 mod shapes;
+pub(crate) mod tensor;
 
 pub(crate) use executor::{Executor, Input, Stats};
 pub use gpu::Gpu;

@@ -66,16 +66,5 @@ extern "C" __global__ void __launch_bounds__(THREADS) scale(REAL* y, REAL factor
 extern "C" __global__ void __launch_bounds__(THREADS)
     transpose(const REAL* __restrict__ x, REAL* __restrict__ y, size_t batch, unsigned rows, unsigned columns) {
     __shared__ REAL tile[32][33];
-    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    size_t across = (columns + (size_t)31) / 32, tiles = (rows + (size_t)31) / 32 * across;
-    for (size_t block = blockIdx.x; block < batch * tiles; block += gridDim.x) {
-        size_t start = block / tiles * rows * columns;
-        size_t row = block % tiles / across * 32, column = block % tiles % across * 32;
-        for (unsigned i = warp; i < 32; i += THREADS / 32)
-            if (row + i < rows && column + lane < columns) tile[i][lane] = x[start + (row + i) * columns + column + lane];
-        __syncthreads();
-        for (unsigned i = warp; i < 32; i += THREADS / 32)
-            if (column + i < columns && row + lane < rows) y[start + (column + i) * rows + row + lane] = tile[lane][i];
-        __syncthreads();
-    }
+    transpose_tiles(x, y, tile, batch, rows, columns);
 }

@@ -57,6 +57,32 @@ __device__ __forceinline__ void over(size_t n, bool packs, Whole whole, Each eac
     for (size_t i = count * WIDTH + thread_of_grid(); i < n; i += threads_of_grid()) each(i);
 }
 
+template <class A, class B> struct Same {
+    static constexpr bool YES = false;
+};
+template <class A> struct Same<A, A> {
+    static constexpr bool YES = true;
+};
+template <class V> constexpr bool is_float = Same<V, float>::YES || Same<V, double>::YES;
+
+/// Only NaN differs from itself.
+template <class V> __device__ __forceinline__ bool is_nan(V x) {
+    return x != x;
+}
+
+template <class V> constexpr bool is_signed = is_float<V>;
+template <> constexpr bool is_signed<signed char> = true;
+template <> constexpr bool is_signed<short> = true;
+template <> constexpr bool is_signed<int> = true;
+template <> constexpr bool is_signed<long long> = true;
+
+template <class V> __device__ __forceinline__ bool is_negative(V x) {
+    if constexpr (is_signed<V>)
+        return x < 0;
+    else
+        return false;
+}
+
 template <class V> struct Add {
     __device__ __forceinline__ V operator()(V x, V y) const {
         return x + y;
@@ -159,6 +185,26 @@ __device__ __forceinline__ void sum_parts(const REAL* __restrict__ x, REAL* __re
             for (unsigned other = 1; other < THREADS / 32; other++) sum += sums[other][lane];
             y[i] = sum;
         }
+        __syncthreads();
+    }
+}
+
+/// y: [columns, rows] from x: [rows, columns], `batch` times, one matrix after the other. Blocks of 256 threads, each 32 × 32
+/// elements at a time.
+template <class V>
+__device__ __forceinline__ void transpose_tiles(
+    const V* __restrict__ x, V* __restrict__ y, V (&tile)[32][33], size_t batch, size_t rows, size_t columns
+) {
+    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    size_t across = (columns + 31) / 32, tiles = (rows + 31) / 32 * across;
+    for (size_t block = blockIdx.x; block < batch * tiles; block += gridDim.x) {
+        size_t start = block / tiles * rows * columns;
+        size_t row = block % tiles / across * 32, column = block % tiles % across * 32;
+        for (unsigned i = warp; i < 32; i += THREADS / 32)
+            if (row + i < rows && column + lane < columns) tile[i][lane] = x[start + (row + i) * columns + column + lane];
+        __syncthreads();
+        for (unsigned i = warp; i < 32; i += THREADS / 32)
+            if (column + i < columns && row + lane < rows) y[start + (column + i) * rows + row + lane] = tile[lane][i];
         __syncthreads();
     }
 }

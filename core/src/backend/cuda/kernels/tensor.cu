@@ -1,26 +1,11 @@
-// The operations of tensors, for one element type: -DT=float, double, "signed char", short, int, "long long" or unsigned; bool is
-// an unsigned char of 0 or 1. (-DREAL may be either type; nothing here depends on it.)
+// The operations of tensors, for one element type: -DELEMENT=float, double, "signed char", short, int, "long long" or those
+// unsigned; bool is an unsigned char of 0 or 1. (-DREAL may be either type; nothing here depends on it.)
 //
 // Tensors are row-major and lie without gaps. An operation that fails on an element keeps the first position where it does:
 // `bad`, 0 before, is then the complement of that position. All kernels take any 1-D grid of 256 threads unless they say
 // otherwise.
 
-template <class A, class B> struct Same {
-    static constexpr bool YES = false;
-};
-template <class A> struct Same<A, A> {
-    static constexpr bool YES = true;
-};
-template <class E> constexpr bool is_float = Same<E, float>::YES || Same<E, double>::YES;
-
-/// What sums are added up in.
-template <bool FLOAT, class E> struct WiderOf {
-    typedef double Type;
-};
-template <class E> struct WiderOf<false, E> {
-    typedef E Type;
-};
-typedef WiderOf<is_float<T>, T>::Type Wider;
+typedef ELEMENT T;
 
 /// Elements that one load of 16 bytes moves.
 constexpr unsigned COUNT = 16 / sizeof(T);
@@ -33,10 +18,6 @@ struct alignas(COUNT) Booleans {
 
 __device__ __forceinline__ void fail(unsigned long long* bad, size_t position) {
     atomicMax(bad, ~(unsigned long long)position);
-}
-
-template <class E> __device__ __forceinline__ bool is_nan(E x) {
-    return x != x;
 }
 
 /// Sizes of a tensor, outermost first, and how far neighbours along each dimension are apart in up to three operands: 0 where
@@ -95,7 +76,7 @@ template <class E> __device__ __forceinline__ bool quotient(E x, E y, E& z) {
         z = x / y;
         return true;
     } else {
-        bool overflows = (E)-1 < (E)0 && y == (E)-1 && x != 0 && x == (E)(0 - (unsigned long long)x);
+        bool overflows = is_signed<E> && y == (E)-1 && x != 0 && x == (E)(0 - (unsigned long long)x);
         z = 0;
         if (y == 0 || overflows) return false;
         z = (E)(x / y);
@@ -182,9 +163,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 /// z = x op number, or number op x if `number_first`, of n elements. As `binary`.
 extern "C" __global__ void __launch_bounds__(THREADS)
     binary_number(const T* x, T* z, size_t n, int op, T number, int number_first, unsigned long long* bad) {
-    Elements numbers;
-#pragma unroll
-    for (unsigned j = 0; j < COUNT; j++) numbers.at[j] = number;
     auto one = [&](size_t i) {
         T a = x[i], c;
         if (!(number_first ? binary_of<1>(op, &number, &a, &c) : binary_of<1>(op, &a, &number, &c))) fail(bad, i);
@@ -193,13 +171,14 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     over_elements(
         n, aligned(x) && aligned(z),
         [&](size_t i) {
-            Elements xs = elements(x, i), zs;
-            const Elements& first = number_first ? numbers : xs;
-            const Elements& second = number_first ? xs : numbers;
-            if (!binary_of<COUNT>(op, first.at, second.at, zs.at)) {
-                for (unsigned j = 0; j < COUNT; j++) one(i * COUNT + j);
-                return;
+            Elements xs = elements(x, i), first, second, zs;
+#pragma unroll
+            for (unsigned j = 0; j < COUNT; j++) {
+                first.at[j] = number_first ? number : xs.at[j];
+                second.at[j] = number_first ? xs.at[j] : number;
             }
+            if (!binary_of<COUNT>(op, first.at, second.at, zs.at))
+                for (unsigned j = 0; j < COUNT; j++) one(i * COUNT + j);
             reinterpret_cast<Elements*>(z)[i] = zs;
         },
         one
@@ -301,10 +280,10 @@ template <class E> __device__ __forceinline__ E unary_of(int op, E x) {
         case SQUARE: return (E)(x * x);
         case ABS:
             if constexpr (is_float<E>) return fabs(x);
-            return x < 0 ? (E)-x : x;
-        case SIGN: return x > 0 ? (E)1 : x < 0 ? (E)-1 : x;
+            return is_negative(x) ? (E)-x : x;
+        case SIGN: return x > 0 ? (E)1 : is_negative(x) ? (E)-1 : x;
         // Not the larger of x and 0: a NaN must stay one.
-        case RELU: return x < 0 ? (E)0 : x;
+        case RELU: return is_negative(x) ? (E)0 : x;
         default: return unary_of_float(op, x);
     }
 }
@@ -365,14 +344,13 @@ template <class From, class To> __device__ __forceinline__ bool converted(From x
         return true;
     } else if constexpr (is_float<From>) {
         // Both bounds are powers of 2, which every float has.
-        constexpr bool SIGNED = (To)-1 < (To)0;
         From half = (From)(1ull << (sizeof(To) * 8 - 1)), whole = trunc(x);
-        bool exists = SIGNED ? whole >= -half && whole < half : whole >= 0 && whole < half * 2;
+        bool exists = is_signed<To> ? whole >= -half && whole < half : whole >= 0 && whole < half * 2;
         y = exists ? (To)whole : (To)0;
         return exists;
     } else {
         y = (To)x;
-        return (From)y == x && (y < 0) == (x < 0);
+        return (From)y == x && is_negative(y) == is_negative(x);
     }
 }
 
