@@ -1,7 +1,10 @@
-//! Networks on a GPU against the same on the CPU.
+//! Networks on a GPU against the same on the CPU. Without a GPU nothing is checked, unless `PLYWOOD_REQUIRE_CUDA` is set.
 #![cfg(feature = "cuda")]
 
+use core::marker::PhantomData;
+use plywood::nn::{Activate, Activation, Backward, Formula, Forward, Gradients, Layer};
 use plywood::prelude::*;
+use std::process::Command;
 
 /// The GPU; `None`, said aloud, where there is none.
 fn gpu() -> Option<Device> {
@@ -15,61 +18,403 @@ fn gpu() -> Option<Device> {
     }
 }
 
-fn close(what: &str, got: &[f32], expected: &[f32], tolerance: f32) {
+/// Every number is the other, up to a share of itself or, where it is small, of a tenth of the largest.
+fn close<E: Float>(what: &str, got: &[E], expected: &[E], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(1e-3f32, |largest, x| largest.max(x.abs()));
-    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+    let wide = |x: &E| x.to_f64().unwrap();
+    let largest = expected.iter().map(wide).fold(1e-3, |largest: f64, x| largest.max(x.abs()));
+    for (i, (got, expected)) in got.iter().map(wide).zip(expected.iter().map(wide)).enumerate() {
         let error = (got - expected).abs() / expected.abs().max(largest * 0.1);
         assert!(error < tolerance || got.is_nan() && expected.is_nan(), "{what}: number {i} is {got}, not {expected}");
     }
 }
 
-sequential! { struct Mlp { Linear(6, 40), ReLU, Linear(40, 33), Tanh, Linear(33, 5) } }
-sequential! { struct Cnn: (1, 12, 12) => 10 {
-    Conv2d(1, 16, kernel = 3, padding = 1), ReLU, MaxPool2d(2),
-    Conv2d(16, 20, kernel = 3, padding = 1), GELU, MaxPool2d(2),
-    Flatten, Linear(180, 10),
+/// A copy on the CPU.
+fn here<M: Model>(model: &M) -> M {
+    M::from_buffer(model.buffer().clone()).to(&Device::Cpu).unwrap()
+}
+
+/// Outputs, loss and gradients of a network on the GPU are those of the CPU.
+macro_rules! compare {
+    ($gpu:expr, $Net:ty, $E:ident, [$($size:literal),*], $target:expr, $loss:expr, $tolerance:expr) => {
+        for batch in [1, 3, 33, 200] {
+            let mut rng = Generator::manual_seed(batch as u64);
+            let model = <<$Net as Model>::As<$E> as Model>::init(&mut rng);
+            let x: Tensor<Shape![_, $($size),*], $E> = Tensor::randn_of((Dyn(batch), $(<D<$size>>::default()),*), &mut rng);
+            let target = $target(batch, &mut rng);
+            let there = <<$Net as Model>::As<$E> as Model>::from_buffer(model.buffer().clone()).to($gpu).unwrap();
+            let x_there = x.clone().to($gpu).unwrap();
+            let what = format!("{} in {}, batch {batch}", stringify!($Net), stringify!($E));
+            let y = there.forward(&x_there).to(&Device::Cpu).unwrap();
+            close(&format!("{what}: outputs"), y.as_slice(), model.forward(&x).as_slice(), $tolerance);
+            let (loss, grads) = model.gradients(&x, &target, &$loss).unwrap();
+            let (loss_there, grads_there) = there.gradients(&x_there, &target, &$loss).unwrap();
+            close(&format!("{what}: loss"), &[loss_there], &[loss], $tolerance);
+            close(&format!("{what}: gradients"), here(&*grads_there).parameters(), grads.parameters(), 10.0 * $tolerance);
+        }
+    };
+}
+
+macro_rules! compare_both {
+    ($gpu:expr, $Net:ty, $sizes:tt, |$batch:ident, $rng:ident| $target:expr, $loss:expr) => {{
+        {
+            type E = f32;
+            #[allow(unused_variables)]
+            let target = |$batch: usize, $rng: &mut Generator| -> Tensor<_, E> { $target };
+            compare!($gpu, $Net, f32, $sizes, target, $loss, 1e-5);
+        }
+        {
+            type E = f64;
+            #[allow(unused_variables)]
+            let target = |$batch: usize, $rng: &mut Generator| -> Tensor<_, E> { $target };
+            compare!($gpu, $Net, f64, $sizes, target, $loss, 1e-11);
+        }
+    }};
+}
+
+/// x², with a formula for GPUs.
+struct SquareFn;
+
+impl Activation for SquareFn {
+    const KIND: &'static str = "Square";
+    const FROM_OUTPUT: bool = false;
+    const CUDA: Option<Formula> = Some(Formula { forward: "x * x", derivative: "a * v", constants: [2.0, 0.0] });
+    fn forward<E: Float>(x: E) -> E {
+        x * x
+    }
+    fn derivative<E: Float>(x: E) -> E {
+        x + x
+    }
+}
+
+type Square<S> = Activate<SquareFn, S>;
+
+sequential! { #[derive(Debug)] struct ReLUs { Linear(6, 40), ReLU, Linear(_, 33, bias = false), ReLU, Linear(_, 3) } }
+sequential! { struct LeakyReLUs: 6 => 3 { LeakyReLU(negative_slope = 0.2), Linear(6, 4), LeakyReLU(negative_slope = -0.1), Linear(_, 3) } }
+sequential! { struct ELUs: 6 => 3 { ELU(alpha = 0.7), Linear(6, 4), ELU(alpha = -0.5), Linear(_, 3) } }
+sequential! { struct GELUs: 6 => 3 { GELU, Linear(6, 4), GELU, Linear(_, 5), GELU(approximate = "tanh"), Linear(_, 3) } }
+sequential! { struct Smooth { Linear(6, 5), SiLU, Linear(_, 4), Softplus(beta = 2.0, threshold = 3.0), Linear(_, 3), Tanh, Square(..) } }
+sequential! { struct Bounded { Linear(6, 5), Hardtanh(min_val = -0.5, max_val = 0.7), Linear(_, 3), Sigmoid } }
+sequential! { struct Rows { Linear(6, 40), Softmax, Linear(_, 2000), LogSoftmax, Linear(_, 3) } }
+sequential! { struct Inner { Linear(6, 8), Tanh, Linear(_, 4) } }
+sequential! { struct Nested { inner: Inner, ReLU, Linear(4, 3) } }
+sequential! { struct Nothing: 3 => 3 { Identity } }
+sequential! { struct Images: (2, 9, 7) => 3 {
+    Conv2d(2, 20, kernel = 3, padding = 1), ReLU, MaxPool2d(2),
+    Conv2d(20, 40, kernel = (3, 2), stride = (1, 2), bias = false), SiLU,
+    Conv2d(40, 5, kernel = 1), Flatten, Linear(10, 3),
+} }
+sequential! { struct Strides: (3, 11, 12) => 3 {
+    Conv2d(3, 4, kernel = 3, stride = 2, dilation = 2, padding = 2), Tanh,
+    MaxPool2d(3, stride = 2, padding = 1), Conv2d(4, 6, kernel = 2), Flatten, Linear(24, 3), Sigmoid,
 } }
 
 #[test]
-fn forward_and_gradients() {
+fn every_layer() {
     let Some(gpu) = gpu() else { return };
+    let gpu = &gpu;
     println!("{gpu:#}");
-    let mut rng = Generator::manual_seed(0);
-    let model = Mlp::init(&mut rng);
-    let x: Tensor<Shape![17, 6]> = Tensor::randn(&mut rng);
-    let labels: Tensor<Shape![17], i64> = Tensor::from_vec((0..17).map(|i| i % 5).collect()).unwrap();
-    let there = Mlp::from_parameters(model.parameters()).unwrap().to(&gpu).unwrap();
-    let y = there.forward(&x.clone().to(&gpu).unwrap()).to(&Device::Cpu).unwrap();
-    close("outputs", y.as_slice(), model.forward(&x).as_slice(), 1e-5);
-    let (loss, grads) = model.gradients(&x, &labels, &CrossEntropyLoss).unwrap();
-    let (there_loss, there_grads) = there.gradients(&x.clone().to(&gpu).unwrap(), &labels, &CrossEntropyLoss).unwrap();
-    close("loss", &[there_loss], &[loss], 1e-5);
-    let there_grads = Mlp::from_buffer(there_grads.buffer().clone()).to(&Device::Cpu).unwrap();
-    close("gradients", there_grads.parameters(), grads.parameters(), 1e-4);
+    macro_rules! all {
+        ($($Net:ident $sizes:tt)*) => {
+            $(compare_both!(gpu, $Net, $sizes, |batch, rng| Tensor::<Shape![_, 3], E>::randn_of((Dyn(batch), D), rng), MSELoss);)*
+        };
+    }
+    all! {
+        ReLUs [6] LeakyReLUs [6] ELUs [6] GELUs [6] Smooth [6] Bounded [6] Rows [6] Nested [6] Nothing [3]
+        Images [2, 9, 7] Strides [3, 11, 12]
+    }
 }
 
 #[test]
-fn training_is_the_same() {
+fn every_loss() {
     let Some(gpu) = gpu() else { return };
-    let mut rng = Generator::manual_seed(1);
-    let x: Tensor<Shape![_, 1, 12, 12]> = Tensor::randn_of((Dyn(50), D, D, D), &mut rng);
-    let labels: Tensor<Shape![_], i64> = Tensor::from_vec((0..50).map(|i| i % 10).collect()).unwrap();
-    let data = TensorDataset::new(x, labels).unwrap();
-    let run = |device: &Device| {
-        let model = Cnn::init(&mut Generator::manual_seed(2));
-        let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(1e-3)).on(device).unwrap();
-        let history = trainer.fit(&data, Fit::epochs(3).batch(16).shuffle(3).quiet()).unwrap();
-        let evaluation = trainer.evaluate(&data).unwrap();
-        (history.losses(), evaluation, trainer.into_model().to(&Device::Cpu).unwrap())
+    let gpu = &gpu;
+    compare_both!(
+        gpu,
+        ReLUs,
+        [6],
+        |batch, rng| Tensor::<Shape![_, 3], E>::randn_of((Dyn(batch), D), rng),
+        MSELoss.sum()
+    );
+    let probabilities = |batch| (Dyn(batch), D);
+    compare_both!(
+        gpu,
+        Bounded,
+        [6],
+        |batch, rng| Tensor::<Shape![_, 3], E>::rand_of(probabilities(batch), rng),
+        BCELoss
+    );
+    compare_both!(
+        gpu,
+        ReLUs,
+        [6],
+        |batch, rng| Tensor::<Shape![_, 3], E>::rand_of(probabilities(batch), rng),
+        BCEWithLogitsLoss
+    );
+    compare_both!(
+        gpu,
+        ReLUs,
+        [6],
+        |batch, rng| Tensor::<Shape![_, 3], E>::rand_of(probabilities(batch), rng),
+        CrossEntropyLoss
+    );
+    let labels = |batch: usize, _: &mut Generator| -> Tensor<Shape![_], u8> {
+        Tensor::from_vec((0..batch).map(|i| (i % 3) as u8).collect()).unwrap()
     };
-    let (losses, evaluation, model) = run(&Device::Cpu);
-    let (there_losses, there_evaluation, there) = run(&gpu);
-    println!("{losses:?} {there_losses:?} {evaluation:?} {there_evaluation:?}");
-    for (got, expected) in there_losses.iter().zip(&losses) {
-        assert!((got - expected).abs() < 1e-4 * expected, "{there_losses:?} {losses:?}");
+    compare!(gpu, ReLUs, f32, [6], labels, CrossEntropyLoss, 1e-5);
+    compare!(gpu, ReLUs, f64, [6], labels, CrossEntropyLoss.sum(), 1e-11);
+}
+
+fn data() -> TensorDataset<Shape![6], Shape![], f32, i64> {
+    let mut rng = Generator::manual_seed(3);
+    let x: Tensor<Shape![_, 6]> = Tensor::randn_of((Dyn(50), D), &mut rng);
+    let labels = x.rows().map(|row| i64::from(row.sum() > 0.0) + i64::from(row.max() > 1.0)).collect();
+    TensorDataset::new(x, Tensor::<Shape![_], i64>::from_vec(labels).unwrap()).unwrap()
+}
+
+/// Some epochs with a last batch that is smaller, another learning rate, and some more.
+fn trained<O: Optimizer<f32>>(device: &Device, optimizer: O) -> (Vec<f64>, Option<f64>, ReLUs) {
+    let model = ReLUs::init(&mut Generator::manual_seed(2));
+    let mut trainer = Trainer::new(model, CrossEntropyLoss, optimizer).on(device).unwrap();
+    let mut losses = trainer.fit(&data(), Fit::epochs(4).batch(16).shuffle(3).quiet()).unwrap().losses();
+    let lr = trainer.optimizer_mut().learning_rate();
+    trainer.optimizer_mut().set_learning_rate(lr / 3.0);
+    losses.extend(trainer.fit(&data(), Fit::epochs(3).batch(16).shuffle(3).quiet()).unwrap().losses());
+    let evaluation = trainer.evaluate(&data()).unwrap();
+    losses.push(evaluation.loss);
+    (losses, evaluation.accuracy, trainer.into_model().to(&Device::Cpu).unwrap())
+}
+
+#[test]
+fn every_optimizer() {
+    let Some(gpu) = gpu() else { return };
+    macro_rules! check {
+        ($($optimizer:expr;)*) => {$(
+            let (losses, accuracy, model) = trained(&Device::Cpu, $optimizer);
+            let (losses_there, accuracy_there, there) = trained(&gpu, $optimizer);
+            let what = stringify!($optimizer);
+            assert_eq!(accuracy_there, accuracy, "{what}");
+            close(&format!("{what}: losses"), &losses_there, &losses, 1e-4);
+            close(&format!("{what}: parameters"), there.parameters(), model.parameters(), 1e-3);
+        )*};
     }
-    assert!((there_evaluation.loss - evaluation.loss).abs() < 1e-4);
-    assert_eq!(there_evaluation.accuracy, evaluation.accuracy);
-    close("parameters", there.parameters(), model.parameters(), 1e-2);
+    check! {
+        SGD::new(0.1);
+        SGD::new(0.05).momentum(0.9).weight_decay(0.01);
+        SGD::new(0.05).momentum(0.8).dampening(0.3);
+        SGD::new(0.05).momentum(0.9).nesterov(true);
+        Adam::new(0.01);
+        Adam::new(0.01).betas(0.8, 0.99).eps(1e-6).weight_decay(0.1);
+    }
+}
+
+#[test]
+fn saved_and_loaded_where_it_is() {
+    let Some(gpu) = gpu() else { return };
+    let model = ReLUs::init(&mut Generator::manual_seed(2));
+    let bytes = plywood::io::to_bytes(&model).unwrap();
+    let mut there = ReLUs::init(&mut Generator::manual_seed(3)).to(&gpu).unwrap();
+    plywood::io::load_bytes(&mut there, &bytes).unwrap();
+    assert_eq!(there.device(), gpu);
+    assert_eq!(plywood::io::to_bytes(&there).unwrap(), bytes);
+    assert!(plywood::io::load_bytes(&mut there, &bytes[..100]).is_err());
+    assert_eq!(here(&there).parameters(), model.parameters());
+}
+
+/// The moments go with the parameters.
+#[test]
+fn to_the_gpu_and_back() {
+    let Some(gpu) = gpu() else { return };
+    let (x, labels) = data().gather(&(0..50).collect::<Vec<_>>()).unwrap();
+    let run = |devices: [&Device; 4]| {
+        let mut model = ReLUs::init(&mut Generator::manual_seed(2));
+        let mut adam = Adam::new(0.01);
+        for device in devices {
+            model = model.to(device).unwrap();
+            let x = x.clone().to(device).unwrap();
+            for _ in 0..3 {
+                let (_, gradients) = model.gradients(&x, &labels, &CrossEntropyLoss).unwrap();
+                adam.step(&mut model, &gradients).unwrap();
+            }
+        }
+        model.to(&Device::Cpu).unwrap()
+    };
+    let cpu = &Device::Cpu;
+    close("parameters", run([cpu, &gpu, cpu, &gpu]).parameters(), run([cpu; 4]).parameters(), 1e-4);
+}
+
+#[test]
+fn a_loss_that_is_no_number_changes_nothing() {
+    let Some(gpu) = gpu() else { return };
+    let model = ReLUs::init(&mut Generator::manual_seed(2));
+    let mut trainer = Trainer::new(model, MSELoss, Adam::new(0.01)).on(&gpu).unwrap();
+    let (x, y): (Tensor<Shape![4, 6]>, Tensor<Shape![4, 3]>) = (Tensor::ones(), Tensor::ones());
+    for _ in 0..4 {
+        trainer.step(&x, &y).unwrap();
+    }
+    let before = here(trainer.model());
+    let wrong = trainer.step(&Tensor::<Shape![4, 6]>::full(f32::NAN), &y).unwrap_err();
+    assert!(wrong.to_string().starts_with("the loss became NaN in epoch 1"), "{wrong}");
+    assert_eq!(here(trainer.model()).parameters(), before.parameters());
+
+    // It goes on as if that step had not been.
+    let mut other =
+        Trainer::new(ReLUs::init(&mut Generator::manual_seed(2)), MSELoss, Adam::new(0.01)).on(&gpu).unwrap();
+    for _ in 0..6 {
+        other.step(&x, &y).unwrap();
+    }
+    for _ in 0..2 {
+        trainer.step(&x, &y).unwrap();
+    }
+    assert_eq!(here(trainer.model()).parameters(), here(other.model()).parameters());
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let Some(gpu) = gpu() else { return };
+    let model = ReLUs::init(&mut Generator::manual_seed(2)).to(&gpu).unwrap();
+    let x: Tensor<Shape![2, 6]> = Tensor::ones();
+    let there = x.clone().to(&gpu).unwrap();
+    let says = |error: plywood::Error, expected: &str| assert_eq!(error.to_string(), expected);
+    says(
+        model.try_forward(&x).unwrap_err(),
+        "the network is on cuda:0, but its input on cpu; `.to(&device)` moves either",
+    );
+    says(
+        ReLUs::init(&mut Generator::manual_seed(2)).try_forward(&there).unwrap_err(),
+        "the network is on cpu, but its input on cuda:0; `.to(&device)` moves either",
+    );
+    let no_class = "the label of sample 1 is 7, but the network has 3 classes (0 to 2)";
+    says(model.gradients(&there, &tensor![2, 7], &CrossEntropyLoss).unwrap_err(), no_class);
+    let labels: Tensor<Shape![2], i32> = tensor![2, 7].cast().unwrap();
+    let labels_there = labels.to(&gpu).unwrap();
+    says(model.gradients(&there, &labels_there, &CrossEntropyLoss).unwrap_err(), no_class);
+    let t: Tensor<Shape![2, 3]> = Tensor::ones();
+    let error = model.gradients(&there, &t, &BCELoss).unwrap_err().to_string();
+    assert!(error.starts_with("the prediction at index ") && error.contains("which is not in [0, 1]"), "{error}");
+    let mut cpu = ReLUs::init(&mut Generator::manual_seed(2));
+    let gradients = Gradients::<ReLUs>::zeros();
+    let mut there = model;
+    says(
+        SGD::new(0.1).step(&mut there, &gradients).unwrap_err(),
+        "the network is on cuda:0, but its gradients on cpu; `.to(&device)` moves either",
+    );
+    SGD::new(0.1).step(&mut cpu, &gradients).unwrap();
+    let panic = std::panic::catch_unwind(|| there.parameters().len()).unwrap_err();
+    assert!(panic.downcast_ref::<String>().unwrap().starts_with("these elements are on cuda:0"));
+    assert_eq!(format!("{:?}", there.buffer()), format!("{} elements on cuda:0", ReLUs::PARAMS));
+}
+
+/// A layer that only Rust knows.
+struct Twice<N>(PhantomData<N>);
+
+impl<N: StaticDim> Layer for Twice<N> {
+    type Input = (N,);
+    type Output = (N,);
+    type View<'a, E: Float> = ();
+    const KIND: &'static str = "Twice";
+    fn view<E: Float>(_: &[E]) {}
+    fn forward_pass<E: Float>(pass: Forward<'_, E>) {
+        pass.y.iter_mut().zip(pass.x).for_each(|(y, x)| *y = *x + *x);
+    }
+    fn backward_pass<E: Float>(pass: Backward<'_, E>) {
+        if let Some(dx) = pass.dx {
+            dx.iter_mut().zip(&*pass.dy).for_each(|(dx, dy)| *dx = *dy + *dy);
+        }
+    }
+}
+
+sequential! { struct Own { first: Linear(6, 3), own: Twice(3) } }
+
+#[test]
+fn a_layer_without_kernels_is_named() {
+    let Some(gpu) = gpu() else { return };
+    let model = Own::init(&mut Generator::manual_seed(0)).to(&gpu).unwrap();
+    let x = Tensor::<Shape![2, 6]>::ones().to(&gpu).unwrap();
+    assert_eq!(
+        model.try_forward(&x).unwrap_err().to_string(),
+        "layer `own`, Twice, has no kernel on cuda:0; train this network on the CPU"
+    );
+}
+
+#[test]
+fn precisions_of_products() {
+    let Some(gpu) = gpu() else { return };
+    // It is for the whole process: in one of its own.
+    if !in_a_process_of_its_own("precisions_of_products", &[]) {
+        return;
+    }
+    sequential! { struct Wide { Linear(300, 200), Tanh, Linear(200, 100) } }
+    let mut rng = Generator::manual_seed(0);
+    let model = Wide::init(&mut rng);
+    let x: Tensor<Shape![64, 300]> = Tensor::randn(&mut rng);
+    let t: Tensor<Shape![64, 100]> = Tensor::randn(&mut rng);
+    let (_, expected) = model.gradients(&x, &t, &MSELoss).unwrap();
+    let there = Wide::from_parameters(model.parameters()).unwrap().to(&gpu).unwrap();
+    let x = x.to(&gpu).unwrap();
+    // As shares of the length of the whole gradient.
+    for (precision, tolerance) in
+        [(plywood::Precision::High, 1e-3), (plywood::Precision::Bf16, 1e-2), (plywood::Precision::Highest, 1e-6)]
+    {
+        plywood::set_float32_matmul_precision(precision);
+        let (_, gradients) = there.gradients(&x, &t, &MSELoss).unwrap();
+        let length = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        let gradients = here(&*gradients);
+        let errors: Vec<_> = gradients.parameters().iter().zip(expected.parameters()).map(|(x, y)| x - y).collect();
+        let error = length(&errors) / length(expected.parameters());
+        assert!(error < tolerance, "{precision:?}: {error}");
+    }
+}
+
+/// Whether this is a process started for one test, with these variables; otherwise starts it and waits for it.
+fn in_a_process_of_its_own(test: &str, variables: &[(&str, &str)]) -> bool {
+    const CHILD: &str = "PLYWOOD_TEST_CHILD";
+    if std::env::var(CHILD).is_ok_and(|child| child == test) {
+        return true;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture"]).env(CHILD, test).envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    false
+}
+
+fn is_emulated(gpu: &Device) -> bool {
+    format!("{gpu:#}").contains("emulator")
+}
+
+#[test]
+fn memory_that_does_not_suffice() {
+    let Some(gpu) = gpu() else { return };
+    if !is_emulated(&gpu)
+        || !in_a_process_of_its_own("memory_that_does_not_suffice", &[("PLYWOOD_EMULATOR_MEMORY", "100000000")])
+    {
+        return;
+    }
+    let model = ReLUs::init(&mut Generator::manual_seed(2)).to(&gpu).unwrap();
+    let x: Tensor<Shape![_, 6]> = Tensor::zeros_of((Dyn(300_000), D));
+    let x = x.to(&gpu).unwrap();
+    let error = model.try_forward(&x).unwrap_err().to_string();
+    assert!(error.starts_with("cuda:0: taking ") && error.contains("of memory failed: out of memory"), "{error}");
+    // What is smaller still works, and the parameters are there.
+    let small = Tensor::<Shape![2, 6]>::ones().to(&gpu).unwrap();
+    model.try_forward(&small).unwrap();
+    model.to(&Device::Cpu).unwrap();
+}
+
+#[test]
+fn a_gpu_that_fails() {
+    let Some(gpu) = gpu() else { return };
+    if !is_emulated(&gpu)
+        || !in_a_process_of_its_own("a_gpu_that_fails", &[("PLYWOOD_EMULATOR_FAIL", "cuLaunchKernel:40=719")])
+    {
+        return;
+    }
+    let model = ReLUs::init(&mut Generator::manual_seed(2));
+    let mut trainer = Trainer::new(model, CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
+    let mut run = || trainer.fit(&data(), Fit::epochs(5).batch(16).quiet());
+    let error = run().unwrap_err().to_string();
+    assert!(error.starts_with("cuda:0: ") && error.contains("CUDA_ERROR_LAUNCH_FAILED"), "{error}");
+    assert!(run().is_err() && gpu.synchronize().is_err());
 }

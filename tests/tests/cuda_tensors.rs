@@ -110,10 +110,7 @@ fn arithmetic_of_sizes_known_at_run_time() {
     );
     same_number!(gpu, [none] none.sum(); none.prod(); none.mean(); none.var(); none.norm(); none.logsumexp(););
     let (there, short) = (x.clone().to(&gpu).unwrap(), Tensor::<Shape![_, 3]>::zeros_of((Dyn(3), D)).to(&gpu).unwrap());
-    assert_eq!(
-        there.try_add(&short).unwrap_err().to_string(),
-        "shapes do not match: [4, 3] against [3, 3]"
-    );
+    assert_eq!(there.try_add(&short).unwrap_err().to_string(), "shapes do not match: [4, 3] against [3, 3]");
     // Tensors that are apart do not meet.
     let error = there.try_add(&x).unwrap_err();
     assert!(matches!(error, plywood::Error::Devices { .. }), "{error}");
@@ -195,7 +192,7 @@ fn casts() {
     refused!(tensor![1.0f32, 300.0, -1.0, f32::NAN], u8 i8);
     refused!(tensor![1.0f32, f32::NAN], u8 i8 u16 i16 u32 i32 u64 i64);
     refused!(tensor![2.0f64, f64::INFINITY, -1.0], u8 i64 u64);
-    refused!(tensor![9_223_372_036_854_775_807.0f64], i64);
+    refused!(tensor![9_223_372_036_854_775_808.0f64], i64);
     refused!(tensor![1i64, -1], u8 u16 u32 u64);
     refused!(tensor![1i64, 1 << 40], u8 i16 u32 i32);
     refused!(tensor![u64::MAX], i64 i8);
@@ -337,4 +334,140 @@ fn what_has_no_kernel_says_so() {
     let panicked = std::panic::catch_unwind(|| x.map(|x| *x)).unwrap_err();
     assert!(panicked.downcast_ref::<String>().unwrap().contains("`map`"), "{panicked:?}");
     assert!(std::panic::catch_unwind(|| x.as_slice().len()).is_err());
+}
+
+/// The gradients of an expression of variables on the GPU are those on the CPU, and are on the GPU.
+macro_rules! same_gradients {
+    ($gpu:ident, $names:tt $($body:expr;)*) => {$(same_gradients!(@one $gpu $names $body);)*};
+    (@one $gpu:ident [$($x:ident),*] $body:expr) => {{
+        let expected = {
+            $(let $x = $x.clone().requires_grad();)*
+            $(let _ = &$x;)*
+            let y = $body;
+            (&y * &random(y.shape(), 77)).sum().backward().unwrap();
+            (y.value().clone(), [$($x.grad().map(|dx| dx.to_vec())),*])
+        };
+        let got = {
+            $(let $x = $x.clone().to(&$gpu).unwrap().requires_grad();)*
+            $(let _ = &$x;)*
+            let y = $body;
+            (&y * &random(y.shape(), 77).to(&$gpu).unwrap()).sum().backward().unwrap();
+            $(assert!($x.grad().is_none_or(|dx| dx.device() == $gpu));)*
+            (y.value().clone(), [$($x.grad().map(|dx| dx.to_vec())),*])
+        };
+        close(stringify!($body), got.0.to_vec(), expected.0.to_vec());
+        for (got, expected) in got.1.into_iter().zip(expected.1) {
+            assert_eq!(got.is_some(), expected.is_some(), "{}", stringify!($body));
+            close(concat!("the gradient of ", stringify!($body)), got.unwrap_or_default(), expected.unwrap_or_default());
+        }
+    }};
+}
+
+#[test]
+fn gradients_of_arithmetic() {
+    let Some(gpu) = gpu() else { return };
+    let x: Tensor<Shape![3, 1, 4]> = random(Default::default(), 1).abs() + 0.1;
+    let y: Tensor<Shape![2, 1]> = random(Default::default(), 2).abs() + 0.5;
+    let z: Tensor<Shape![3, 2, 4]> = random(Default::default(), 3);
+    same_gradients!(gpu, [x, y, z]
+        &x + &y; &x - &y; &x * &y; &x / &y; &z * &z; &z * &x + &y; 2.0 / &x; 2.0 * &x - 1.0; -&x; x.maximum(&z); z.minimum(&y);
+        x.pow(&y); x.broadcast_to(<Shape![3, 2, 4]>::default());
+        { let mask = x.value().gt_elem(y.value()); x.where_(&mask, &y) };
+    );
+}
+
+#[test]
+fn gradients_of_functions() {
+    let Some(gpu) = gpu() else { return };
+    let x: Tensor<Shape![6]> = tensor![0.1, 0.5, 0.9, 0.25, 0.7, 0.33];
+    macro_rules! all {
+        ($($name:ident)*) => { same_gradients!(gpu, [x] $(x.$name();)*) };
+    }
+    all!(exp exp2 expm1 ln log2 log10 log1p sqrt rsqrt recip square abs sign floor ceil round trunc frac sin cos tan asin acos
+        atan sinh cosh tanh asinh atanh erf sigmoid relu softplus);
+    same_gradients!(gpu, [x] (&x + 1.0).acosh(); x.powi(3); x.powi(0); x.powi(-2); x.powf(2.5); x.clamp(0.2, 0.8););
+}
+
+#[test]
+fn gradients_along_axes() {
+    let Some(gpu) = gpu() else { return };
+    let x: Tensor<Shape![3, 4, 2]> = random(Default::default(), 1);
+    let equal: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 2.0], [3.0, 3.0, 0.0]];
+    macro_rules! all {
+        ($($all:ident $axis:ident $keep:ident)*) => {
+            same_gradients!(gpu, [x, equal] $(x.$all(); x.$axis::<1>(); x.$keep::<0>(); x.$axis::<2>(); equal.$axis::<1>();)*);
+        };
+    }
+    all!(sum sum_axis sum_keep mean mean_axis mean_keep prod prod_axis prod_keep max max_axis max_keep min min_axis min_keep
+        var var_axis var_keep std std_axis std_keep var_population var_population_axis var_population_keep
+        std_population std_population_axis std_population_keep norm norm_axis norm_keep logsumexp logsumexp_axis logsumexp_keep);
+    same_gradients!(gpu, [x, equal]
+        equal.max(); equal.min(); x.softmax::<0>(); x.softmax::<1>(); x.softmax::<2>(); x.log_softmax::<1>(); x.log_softmax::<2>();
+        x.cumsum::<0>(); x.cumsum::<1>(); x.cumsum::<2>(); x.sort::<1>().0; x.topk::<1, D<2>>().unwrap().0; equal.sort::<1>().0;
+    );
+}
+
+#[test]
+fn gradients_of_places() {
+    let Some(gpu) = gpu() else { return };
+    let x: Tensor<Shape![3, 4]> = random(Default::default(), 1);
+    let w: Tensor<Shape![3, 2]> = random(Default::default(), 2);
+    let m: Tensor<Shape![4, 3, 5]> = random(Default::default(), 3);
+    let n: Tensor<Shape![4, 5, 2]> = random(Default::default(), 4);
+    let v: Tensor<Shape![5]> = random(Default::default(), 5);
+    let k: Tensor<Shape![5, 3]> = random(Default::default(), 6);
+    same_gradients!(gpu, [x, w, m, n, v, k]
+        x.transpose(); m.permute::<2, 0, 1>(); x.reshape::<Shape![6, 2]>(); x.flatten(); x.row(1).unwrap(); x.column(2).unwrap();
+        x.get([1, 2]).unwrap(); x.slice::<1, D<1>, D<2>>(); x.narrow::<0, D<2>>(1).unwrap(); x.split::<1, Shape![1, 3]>().1;
+        (&x, &w).concat::<1>(); [&x, &x].stack::<1>(); x.unsqueeze::<1>(); x.cast::<f32>();
+        m.matmul(&n); m.matmul(&k); k.matmul(&w); x.transpose().matmul(&w); k.transpose().matmul(&v); v.matmul(&k); v.matmul(&v);
+    );
+    let list: Tensor<Shape![5], i64> = tensor![2, 0, 0, 1, 2];
+    let places: Tensor<Shape![2, 4], i64> = tensor![[1, 2, 2, 0], [1, 0, 2, 2]];
+    let labels: Tensor<Shape![3, 1], i64> = tensor![[3], [0], [3]];
+    let gradient = |x: Tensor<Shape![3, 4]>, device: &Device| {
+        let x = x.to(device).unwrap().requires_grad();
+        let (list, places) = (list.clone().to(device).unwrap(), places.clone().to(device).unwrap());
+        let labels = labels.clone().to(device).unwrap();
+        let y = x.along::<0>().index_select(&list).unwrap().square().sum()
+            + x.along::<0>().gather(&places).unwrap().exp().sum()
+            + x.along::<1>().gather(&labels).unwrap().square().sum();
+        y.backward().unwrap();
+        (y.item(), x.grad().unwrap().to_vec())
+    };
+    let (expected, got) = (gradient(x.clone(), &Device::Cpu), gradient(x, &gpu));
+    close_number("picks", got.0, expected.0);
+    close("the gradient of picks", got.1, expected.1);
+}
+
+#[test]
+fn losses() {
+    let Some(gpu) = gpu() else { return };
+    let y: Tensor<Shape![5, 3]> = random(Default::default(), 1);
+    let t: Tensor<Shape![5, 3]> = random(Default::default(), 2).sigmoid();
+    let p = y.sigmoid();
+    let labels: Tensor<Shape![5], i32> = tensor![2, 0, 1, 1, 0];
+    same_number!(gpu, [y, t, p, labels]
+        MSELoss.forward(&y, &t).unwrap(); MSELoss.sum().forward(&y, &t).unwrap(); BCELoss.forward(&p, &t).unwrap();
+        BCEWithLogitsLoss.forward(&y, &t).unwrap(); BCEWithLogitsLoss.sum().forward(&y, &t).unwrap();
+        CrossEntropyLoss.forward(&y, &labels).unwrap(); CrossEntropyLoss.forward(&y, &t).unwrap();
+        CrossEntropyLoss.sum().forward(&y, &labels).unwrap(); MSELoss.forward(&y.cast::<f64>().unwrap(), &t.cast::<f64>().unwrap()).unwrap();
+    );
+    same!(gpu, [y, t, p, labels]
+        MSELoss.none().forward(&y, &t).unwrap(); CrossEntropyLoss.none().forward(&y, &labels).unwrap();
+        BCELoss.none().forward(&p, &t).unwrap();
+    );
+    same_gradients!(gpu, [y]
+        y.loss(&t, &MSELoss).unwrap(); y.loss(&labels, &CrossEntropyLoss).unwrap() * 2.0; y.loss(&t, &BCEWithLogitsLoss.sum()).unwrap();
+    );
+    let wrong: Tensor<Shape![5], i32> = tensor![2, 0, 3, 1, -1];
+    let error = |y: &Tensor<Shape![5, 3]>, wrong: &Tensor<Shape![5], i32>| {
+        CrossEntropyLoss.forward(y, wrong).unwrap_err().to_string()
+    };
+    assert_eq!(error(&y.clone().to(&gpu).unwrap(), &wrong.clone().to(&gpu).unwrap()), error(&y, &wrong));
+    let (there, target) = (y.clone().to(&gpu).unwrap(), t.clone().to(&gpu).unwrap());
+    assert_eq!(
+        BCELoss.forward(&there, &target).unwrap_err().to_string(),
+        BCELoss.forward(&y, &t).unwrap_err().to_string()
+    );
 }

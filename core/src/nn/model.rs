@@ -194,7 +194,7 @@ pub trait Model: Layer + Sized {
     {
         #[cfg(feature = "cuda")]
         if self.buffer().memory().is_some() || x.memory().is_some() {
-            return super::on_gpu::forward(self, &mut Workspace::new(), x);
+            return super::on_gpu::forward(self, x);
         }
         Ok(self.forward(x))
     }

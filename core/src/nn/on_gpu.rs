@@ -60,20 +60,15 @@ impl<M: Model> Workspace<M> {
 }
 
 /// [`Model::try_forward`].
-pub(super) fn forward<M, X, B>(
-    model: &M,
-    workspace: &mut Workspace<M>,
-    x: &Tensor<X, M::Elem, B>,
-) -> Result<Tensor<X::Of<M::Output>, M::Elem>>
+pub(super) fn forward<M, X, B>(model: &M, x: &Tensor<X, M::Elem, B>) -> Result<Tensor<X::Of<M::Output>, M::Elem>>
 where
     M: Model,
     X: InputOf<M, Wanted<M>>,
     B: Storage<M::Elem>,
 {
     let (parameters, input) = operands(model, x)?;
-    let (executor, _) = workspace.executor(parameters)?;
-    let batch = x.shape().batch();
-    let y = executor.forward(parameters, input, batch)?;
+    let (batch, real) = (x.shape().batch(), <M::Elem as Element>::DTYPE);
+    let y = parameters.gpu().with_executor(M::LAYERS, real, |executor| executor.forward(parameters, input, batch))?;
     Ok(Tensor::from_buffer(x.shape().of::<M::Output>(), Buffer::on_gpu(y, batch * M::Output::NUMEL)))
 }
 

@@ -1,4 +1,4 @@
-use super::{Tensor, TensorView, TensorViewMut};
+use super::{Storage, Tensor, TensorView, TensorViewMut};
 use crate::backend::{Buffer, Device};
 use crate::dim::{Dim, Dyn, StaticDim};
 use crate::element::{Element, Float, Numeric};
@@ -80,6 +80,20 @@ impl<S: Shape, E: Element> Tensor<S, E> {
         let mut tensor = Self::zeros_of(shape);
         tensor.as_mut_slice().fill(value);
         tensor
+    }
+
+    /// [`full_of`](Tensor::full_of), where another tensor is.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(crate) fn full_beside<T: Shape, F: Element, B: Storage<F>>(
+        shape: S,
+        value: E,
+        other: &Tensor<T, F, B>,
+    ) -> Self {
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = other.memory() {
+            return super::sure(super::on_gpu::full(memory.gpu(), shape, value));
+        }
+        Self::full_of(shape, value)
     }
 
     /// A copy of the slice, of a shape with sizes known only at run time.

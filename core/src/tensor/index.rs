@@ -121,9 +121,7 @@ impl<const I: usize, S: Axis<I>, E: Element, B: Storage<E>> Along<'_, I, S, E, B
         #[cfg(feature = "cuda")]
         if let Some((x, list)) = on_gpu::pair(self.0, indices)? {
             let shape = self.0.resized::<I, S::With<N>>(indices.numel());
-            let mut along = vec![1; x.sizes().len()];
-            along[I] = indices.numel();
-            let list = list.shaped(&along).broadcast_to(shape.sizes().as_ref());
+            let list = on_gpu::along(&list, I, shape.sizes().as_ref());
             // Every place of an index refuses it: the first of all is in the first row.
             return on_gpu::picked(shape, x, list, I)?.map_err(|place| {
                 let position = place / after % indices.numel();

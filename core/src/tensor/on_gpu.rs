@@ -103,7 +103,7 @@ pub(super) fn zipped<S: Shape, T: Element>(
 }
 
 /// Writes an expression in x, and in an operand that broadcasts to it, over x.
-pub(super) fn assigned<N: Element>(x: &Array<'_>, y: Option<Array<'_>>, code: &str, numbers: &[N]) -> Result<()> {
+pub(crate) fn assigned<N: Element>(x: &Array<'_>, y: Option<Array<'_>>, code: &str, numbers: &[N]) -> Result<()> {
     let operands: Vec<_> =
         core::iter::once(x.clone()).chain(y.map(|operand| operand.broadcast_to(x.sizes()))).collect();
     let refused = kernel::each(x, &operands, &numbered(code, numbers))?;
@@ -190,7 +190,12 @@ pub(crate) fn reduced<S: Shape, T: Element>(
 }
 
 /// Softmax along an axis, or its logarithm.
-pub(super) fn softmax<S: Shape, E: Element>(shape: S, x: &Array<'_>, axis: usize, logarithm: bool) -> Result<Tensor<S, E>> {
+pub(super) fn softmax<S: Shape, E: Element>(
+    shape: S,
+    x: &Array<'_>,
+    axis: usize,
+    logarithm: bool,
+) -> Result<Tensor<S, E>> {
     if shape.numel() == 0 {
         return copied(shape, x);
     }
@@ -235,7 +240,11 @@ pub(super) fn ordered<S: Shape, E: Element>(
         let memory = kernel::room(gpu, dtype, sizes.as_ref())?;
         let out = Array::new(&memory, dtype, sizes.as_ref()).held(axis, size);
         let code = Code::with(value, &[kept, signed(after), signed(size)]);
-        kernel::each(&out, &[x.clone(), ranks.clone()], &Code { place: Some("y < n[0] ? ao + y * n[1] : -1"), ..code })?;
+        kernel::each(
+            &out,
+            &[x.clone(), ranks.clone()],
+            &Code { place: Some("y < n[0] ? ao + y * n[1] : -1"), ..code },
+        )?;
         Ok::<_, Error>(memory)
     };
     let values = scattered(E::DTYPE, "x")?;
@@ -301,4 +310,97 @@ pub(super) fn one_hot<S: Shape, E: Element>(shape: S, labels: Array<'_>) -> Resu
 /// The element of a tensor at this place, which is on a GPU.
 pub(super) fn element<S: Shape, E: Element, B: Storage<E>>(x: &Tensor<S, E, B>, place: usize) -> E {
     sure(kernel::element(x.memory().expect("on a GPU"), place))
+}
+
+/// The sums over what was repeated when a tensor of this shape was broadcast.
+pub(crate) fn summed_to<S: Shape, E: Element>(shape: S, d: &Array<'_>) -> Result<Tensor<S, E>> {
+    let (mut sizes, to) = (d.sizes().to_vec(), shape.sizes());
+    let new = sizes.len() - to.as_ref().len();
+    let mut sums: Option<Memory> = None;
+    let mut axis = 0;
+    while axis < sizes.len() {
+        let goes = |axis: usize, size: usize| size != axis.checked_sub(new).map_or(1, |axis| to.as_ref()[axis]);
+        let run = (axis..sizes.len()).take_while(|axis| goes(*axis, sizes[*axis])).count();
+        if run > 0 {
+            let (before, after) = (sizes[..axis].iter().product(), sizes[axis + run..].iter().product());
+            let size = sizes[axis..axis + run].iter().product();
+            let x = match &sums {
+                Some(sums) => Array::new(sums, E::DTYPE, &sizes),
+                None => d.clone(),
+            };
+            let less = kernel::reduced("sum", &x, (before, size, after))?;
+            sums = Some(less);
+            sizes[axis..axis + run].fill(1);
+        }
+        axis += run.max(1);
+    }
+    Ok(Tensor::of_memory(shape, sums.map_or_else(|| kernel::copied(d), Ok)?))
+}
+
+/// Zeros, but for the elements of `y` at the places of these positions; none stands there twice.
+pub(crate) fn scattered<S: Shape, E: Element>(shape: S, y: Array<'_>, positions: Array<'_>) -> Result<Tensor<S, E>> {
+    let memory = Memory::zeros(y.gpu(), shape.numel() * size_of::<E>())?;
+    let out = Array::new(&memory, E::DTYPE, shape.sizes().as_ref()).anywhere(y.sizes());
+    kernel::each(&out, &[y, positions], &Code { place: Some("y"), ..Code::new("x") })?;
+    Ok(Tensor::of_memory(shape, memory))
+}
+
+/// The way back of [`ordered`].
+pub(crate) fn unordered<S: Shape, E: Element>(
+    shape: S,
+    dy: Array<'_>,
+    positions: Array<'_>,
+    axis: usize,
+) -> Result<Tensor<S, E>> {
+    let memory = Memory::zeros(dy.gpu(), shape.numel() * size_of::<E>())?;
+    let out = Array::new(&memory, E::DTYPE, shape.sizes().as_ref());
+    let stride = out.stride(axis);
+    let out = out.held(axis, dy.sizes()[axis]);
+    kernel::each(&out, &[dy, positions], &Code { place: Some("ao + y * n[0]"), ..Code::with("x", &[stride]) })?;
+    Ok(Tensor::of_memory(shape, memory))
+}
+
+/// The way back of [`picked`]: each place gathers, in their order, the gradients of those that it was picked for.
+fn unpicked<S: Shape, E: Element>(shape: S, dy: Array<'_>, indices: Array<'_>, axis: usize) -> Result<Tensor<S, E>> {
+    let memory = Memory::zeros(dy.gpu(), shape.numel() * size_of::<E>())?;
+    let mut out = Array::new(&memory, E::DTYPE, shape.sizes().as_ref());
+    for other in (0..dy.sizes().len()).filter(|other| *other != axis) {
+        out = out.narrowed(other, 0, dy.sizes()[other]);
+    }
+    let (_, size, after) = around(out.sizes(), axis);
+    let whole = [signed(dy.sizes()[axis]), dy.stride(axis), indices.stride(axis), signed(after), signed(size)];
+    let operands = [dy, indices].map(|operand| operand.held(axis, size));
+    let code = "lane::sum_at(px + ax, py + ay, n[0], n[1], n[2], (long long)(i / n[3] % n[4]))";
+    kernel::each(&out, &operands, &Code::with(code, &whole))?;
+    Ok(Tensor::of_memory(shape, memory))
+}
+
+/// The gradient of what `index_select` picked from.
+pub(crate) fn unselected<S: Shape, T: Shape, N: Shape, E: Element, L: Element>(
+    shape: S,
+    dy: &Tensor<T, E>,
+    indices: &Tensor<N, L>,
+    axis: usize,
+) -> Result<Tensor<S, E>> {
+    let (dy, indices) = pair(dy, indices)?.expect("on the same GPU");
+    let indices = along(&indices, axis, dy.sizes());
+    unpicked(shape, dy, indices, axis)
+}
+
+/// The gradient of what `gather` picked from.
+pub(crate) fn ungathered<S: Shape, T: Shape, N: Shape, E: Element, L: Element>(
+    shape: S,
+    dy: &Tensor<T, E>,
+    indices: &Tensor<N, L>,
+    axis: usize,
+) -> Result<Tensor<S, E>> {
+    let (dy, indices) = pair(dy, indices)?.expect("on the same GPU");
+    unpicked(shape, dy, indices, axis)
+}
+
+/// A list along an axis, repeated to these sizes.
+pub(super) fn along<'a>(list: &Array<'a>, axis: usize, sizes: &[usize]) -> Array<'a> {
+    let mut own = vec![1; sizes.len()];
+    own[axis] = list.numel();
+    list.shaped(&own).broadcast_to(sizes)
 }

@@ -3,7 +3,7 @@
 //! Teaches `Conv2d` and `MaxPool2d`, images shifted anew in each epoch, and a learning rate that falls. A network that sees
 //! neighbouring pixels together is wrong about 24 to 29 of the 1,000 test images (by four seeds) with 20,490 parameters;
 //! that of lesson 13, which sees 784 numbers and trains otherwise, about 49 with 101,770. It prints the accuracy and draws
-//! the images that are taken for another digit.
+//! the images that are taken for another digit. It trains on a GPU if there is one and it was built with `--features cuda`.
 
 use plywood::plot::ImageGrid;
 use plywood::prelude::*;
@@ -37,7 +37,9 @@ fn main() -> plywood::Result<()> {
     let model = LeNet::init(&mut rng);
     println!("{}\n", model.summary());
 
-    let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(RATE));
+    let device = Device::best()?;
+    println!("training on {device:#}");
+    let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(RATE)).on(&device)?;
     for epoch in 0..EPOCHS {
         trainer.optimizer_mut().set_learning_rate(RATE * (1.0 - f64::from(epoch) / f64::from(EPOCHS)));
         // Other shifts in each epoch: the network never sees an image twice.
@@ -48,7 +50,8 @@ fn main() -> plywood::Result<()> {
         }
     }
 
-    let logits = trainer.model().forward(test.inputs());
+    let model = trainer.into_model().to(&Device::Cpu)?;
+    let logits = model.forward(test.inputs());
     let matrix = ConfusionMatrix::new(&logits, test.targets())?;
     let mut errors = ImageGrid::new("Taken for another digit", 8);
     for ((image, logits), digit) in test.inputs().rows().zip(logits.rows()).zip(test.targets()) {

@@ -40,6 +40,7 @@ pub(crate) enum Input<'a> {
 
 /// Runs one network on a GPU, with memory for the sizes of batches that it has seen.
 pub(crate) struct Executor {
+    layers: &'static [LayerInfo],
     network: Network,
     losses: Losses,
     stats: Memory,
@@ -106,17 +107,16 @@ struct Recorded {
     precision: crate::Precision,
 }
 
-/// Page-locked memory and its place on the GPU.
+/// A place for numbers on the GPU, and the page-locked memory from which they come.
 struct Lane {
-    pinned: Pinned,
     memory: Memory,
+    pinned: Option<Pinned>,
     ready: Event,
 }
 
 impl Lane {
     fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
-        let lane =
-            Lane { pinned: Pinned::new(gpu, bytes)?, memory: Memory::new(gpu, bytes)?, ready: Event::new(gpu, false)? };
+        let lane = Lane { memory: Memory::new(gpu, bytes)?, pinned: None, ready: Event::new(gpu, false)? };
         // Whoever had the memory before may still be read from on the GPU's stream.
         gpu.after(gpu.0.upload, gpu.0.stream, &lane.ready)?;
         Ok(lane)
@@ -124,18 +124,22 @@ impl Lane {
 
     /// The numbers on their way to the GPU, behind `read`; what follows on the GPU's stream waits for them.
     fn send(&mut self, gpu: &Gpu, bytes: usize, read: Option<&Event>, write: impl FnOnce(&mut [u8])) -> Result<()> {
-        write(&mut self.pinned.bytes()?[..bytes]);
+        if self.pinned.as_ref().is_none_or(|pinned| pinned.len() < bytes) {
+            self.pinned = Some(Pinned::new(gpu, bytes)?);
+        }
+        let pinned = self.pinned.as_mut().expect("just made");
+        write(&mut pinned.bytes()?[..bytes]);
         if let Some(read) = read {
             read.wait(gpu.0.upload)?;
         }
-        self.pinned.upload(bytes, &self.memory, gpu.0.upload)?;
+        pinned.upload(bytes, &self.memory, gpu.0.upload)?;
         gpu.after(gpu.0.stream, gpu.0.upload, &self.ready)
     }
 }
 
 /// A lane with room for this many bytes.
 fn lane<'a>(lane: &'a mut Option<Lane>, gpu: &Gpu, bytes: usize) -> Result<&'a mut Lane> {
-    if lane.as_ref().is_none_or(|lane| lane.memory.len() < bytes || lane.pinned.len() < bytes) {
+    if lane.as_ref().is_none_or(|lane| lane.memory.len() < bytes) {
         *lane = Some(Lane::new(gpu, bytes)?);
     }
     Ok(lane.as_mut().expect("just made"))
@@ -143,10 +147,11 @@ fn lane<'a>(lane: &'a mut Option<Lane>, gpu: &Gpu, bytes: usize) -> Result<&'a m
 
 impl Executor {
     /// For the network of these layers.
-    pub(crate) fn new(gpu: &Gpu, layers: &[LayerInfo], real: DType) -> Result<Self> {
+    pub(crate) fn new(gpu: &Gpu, layers: &'static [LayerInfo], real: DType) -> Result<Self> {
         let losses = Program::new(kernels::LOSS, real);
         let kernel = |name| gpu.kernel(&losses, name);
         Ok(Executor {
+            layers,
             network: Network::new(gpu, layers, real)?,
             losses: Losses {
                 mse: kernel("mse")?,
@@ -163,6 +168,11 @@ impl Executor {
             batches: Vec::new(),
             used: 0,
         })
+    }
+
+    /// Whether it is for the network of these layers.
+    pub(super) fn runs(&self, layers: &[LayerInfo], real: DType) -> bool {
+        core::ptr::eq(self.layers, layers) && self.network.real() == real
     }
 
     pub(crate) fn gpu(&self) -> &Gpu {
@@ -202,12 +212,14 @@ impl Executor {
         Ok(self.batches.len() - 1)
     }
 
-    /// Brings a batch to the GPU: where its input and its target are, and the slot that they are in.
+    /// Brings a batch to the GPU: where its input and its target are, and the slot that they are in. What is there already
+    /// is copied into the slot only if its place is to be `recorded`.
     fn send(
         &mut self,
         i: usize,
         x: Input<'_>,
         target: Option<&Target<'_>>,
+        recorded: bool,
     ) -> Result<(CUdeviceptr, CUdeviceptr, usize)> {
         let gpu = self.network.gpu().clone();
         gpu.enter()?;
@@ -216,28 +228,30 @@ impl Executor {
         let slot = batch.next;
         batch.next = 1 - slot;
         let Slot { x: x_lane, target: target_lane, read, .. } = &mut batch.slots[slot];
-        let x = {
-            let lane = lane(x_lane, &gpu, bytes)?;
-            match x {
-                Input::Here(from) => lane.send(&gpu, bytes, read.as_ref(), |to| to.copy_from_slice(&from[..bytes]))?,
-                Input::There(memory) => lane.memory.write_from(0, memory.pointer(), bytes, gpu.0.stream)?,
+        let there = |to: &mut Option<Lane>, memory: &Memory, bytes| {
+            if !recorded {
+                return Ok(memory.pointer());
             }
-            lane.memory.pointer()
+            let lane = lane(to, &gpu, bytes)?;
+            lane.memory.write_from(0, memory.pointer(), bytes, gpu.0.stream)?;
+            Ok::<_, Error>(lane.memory.pointer())
+        };
+        let here = |to: &mut Option<Lane>, bytes, write: &dyn Fn(&mut [u8])| {
+            let lane = lane(to, &gpu, bytes)?;
+            lane.send(&gpu, bytes, read.as_ref(), write)?;
+            Ok::<_, Error>(lane.memory.pointer())
+        };
+        let x = match x {
+            Input::Here(from) => here(x_lane, bytes, &|to| to.copy_from_slice(&from[..bytes]))?,
+            Input::There(memory) => there(x_lane, memory, bytes)?,
         };
         let target = match target {
             None => 0,
-            Some(target) => {
-                let bytes = target.bytes();
-                let lane = lane(target_lane, &gpu, bytes)?;
-                match target {
-                    Target::Reals(from) => lane.send(&gpu, bytes, read.as_ref(), |to| to.copy_from_slice(from))?,
-                    Target::Labels { of, .. } => lane.send(&gpu, bytes, read.as_ref(), |to| {
-                        to.chunks_exact_mut(4).enumerate().for_each(|(i, to)| to.copy_from_slice(&of(i).to_ne_bytes()));
-                    })?,
-                    Target::There(memory) => lane.memory.write_from(0, memory.pointer(), bytes, gpu.0.stream)?,
-                }
-                lane.memory.pointer()
-            }
+            Some(Target::Reals(from)) => here(target_lane, from.len(), &|to| to.copy_from_slice(from))?,
+            Some(Target::Labels { len, of }) => here(target_lane, 4 * len, &|to| {
+                to.chunks_exact_mut(4).enumerate().for_each(|(i, to)| to.copy_from_slice(&of(i).to_ne_bytes()));
+            })?,
+            Some(Target::There(memory)) => there(target_lane, memory, memory.len())?,
         };
         Ok((x, target, slot))
     }
@@ -261,7 +275,7 @@ impl Executor {
             return Ok(y);
         }
         let i = self.batch(batch, false)?;
-        let (x, _, slot) = self.send(i, x, None)?;
+        let (x, _, slot) = self.send(i, x, None, false)?;
         let space = &self.batches[i].space;
         self.network.forward(space, parameters.pointer(), x, gpu.0.stream)?;
         y.write_from(0, space.output(), bytes, gpu.0.stream)?;
@@ -278,7 +292,7 @@ impl Executor {
         weight: f64,
     ) -> Result<()> {
         let i = self.batch(loss.batch, false)?;
-        let (x, target, slot) = self.send(i, x, Some(&loss.target))?;
+        let (x, target, slot) = self.send(i, x, Some(&loss.target), false)?;
         let (batch, stream) = (&self.batches[i], self.gpu().0.stream);
         self.network.forward(&batch.space, parameters.pointer(), x, stream)?;
         self.loss(batch, loss, target, 0, weight, stream)?;
@@ -297,7 +311,7 @@ impl Executor {
             gradients.clear(self.gpu().0.stream)?;
         }
         let i = self.batch(loss.batch, true)?;
-        let (x, target, slot) = self.send(i, x, Some(&loss.target))?;
+        let (x, target, slot) = self.send(i, x, Some(&loss.target), false)?;
         self.learn(i, (parameters.pointer(), gradients.pointer()), (x, target), loss, 1.0, None, self.gpu().0.stream)?;
         self.read(i, slot)
     }
@@ -315,11 +329,11 @@ impl Executor {
     ) -> Result<()> {
         let gpu = self.gpu().clone();
         if self.written.as_ref() != Some(&update.rule) {
-            self.settings.write(&update.rule.settings())?;
+            self.settings.write_small(&update.rule.settings())?;
             self.written = Some(update.rule);
         }
         let i = self.batch(loss.batch, true)?;
-        let (x, target, slot) = self.send(i, x, Some(&loss.target))?;
+        let (x, target, slot) = self.send(i, x, Some(&loss.target), true)?;
         let (parameters, gradients) = (parameters.pointer(), gradients.pointer());
         let recorded = Recorded {
             loss: loss.kind,

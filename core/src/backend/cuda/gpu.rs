@@ -1,17 +1,20 @@
 //! A GPU: its context, its streams, and what is kept of it for the whole life of the program.
 
 use super::driver::{check, described, failure};
+use super::executor::Executor;
 use super::kernels::Kernels;
 use super::library;
 use super::matmul::Products;
 use super::memory::Pool;
+use crate::element::DType;
 use crate::error::{Error, Result};
+use crate::nn::LayerInfo;
 use core::ffi::{CStr, c_int, c_void};
 use core::fmt::{self, Debug, Display};
 use core::hash::{Hash, Hasher};
 use core::ptr;
 use cudarc::driver::sys::{self, CUcontext, CUdevice_attribute, CUevent, CUfunction, CUgraphExec, CUresult, CUstream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// An NVIDIA GPU, as [`Device::cuda`](crate::Device::cuda) gives it.
 ///
@@ -35,6 +38,9 @@ pub(super) struct Inner {
     pub(super) pool: Mutex<Pool>,
     pub(super) kernels: Mutex<Kernels>,
     pub(super) products: Mutex<Products>,
+    pub(super) relu_keeps_nan: OnceLock<bool>,
+    /// What runs networks for calls that keep nothing.
+    pub(super) executors: Mutex<Vec<Executor>>,
 }
 
 /// A handle of the driver's, which any thread may use.
@@ -50,6 +56,9 @@ unsafe impl Sync for Inner {}
 
 /// The GPUs that were asked for, for the whole life of the program.
 static GPUS: Mutex<Vec<Gpu>> = Mutex::new(Vec::new());
+
+/// For how many networks what runs them is kept.
+const NETWORKS: usize = 8;
 
 /// What a panic of another thread left is whole: every change is one assignment or one insertion.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -82,10 +91,6 @@ impl Gpu {
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    pub(crate) fn index(&self) -> usize {
-        self.0.index
-    }
-
     pub(super) fn multiprocessors(&self) -> u32 {
         self.0.multiprocessors
     }
@@ -111,6 +116,32 @@ impl Gpu {
 
     pub(super) fn failure(&self, doing: impl Display, reason: impl Into<String>) -> Error {
         failure(self.0.index, doing, reason.into())
+    }
+
+    /// Does something with what runs the network of these layers, which is kept for the next time.
+    pub(crate) fn with_executor<T>(
+        &self,
+        layers: &'static [LayerInfo],
+        real: DType,
+        f: impl FnOnce(&mut Executor) -> Result<T>,
+    ) -> Result<T> {
+        let kept = {
+            let mut executors = lock(&self.0.executors);
+            let place = executors.iter().position(|executor| executor.runs(layers, real));
+            place.map(|place| executors.remove(place))
+        };
+        let mut executor = match kept {
+            Some(executor) => executor,
+            None => Executor::new(self, layers, real)?,
+        };
+        let result = f(&mut executor);
+        let mut executors = lock(&self.0.executors);
+        executors.push(executor);
+        let oldest = (executors.len() > NETWORKS).then(|| executors.remove(0));
+        // Its memory goes back when nobody waits for the lock.
+        drop(executors);
+        drop(oldest);
+        result
     }
 
     /// Waits until everything is computed.
@@ -228,6 +259,8 @@ impl Inner {
             pool: Mutex::default(),
             kernels: Mutex::default(),
             products: Mutex::new(Products::new()?),
+            relu_keeps_nan: OnceLock::new(),
+            executors: Mutex::default(),
         })
     }
 }

@@ -26,14 +26,11 @@ pub(super) struct File {
 macro_rules! files {
     ($($name:ident = $file:literal),*) => {
         $(pub(super) const $name: File = File { name: $file, text: include_str!(concat!("kernels/", $file)) };)*
-        /// All of them.
-        #[cfg(test)]
-        const FILES: &[File] = &[$($name),*];
     };
 }
 
 files! {
-    ACTIVATION = "activation.cu", CAST = "cast.cu", CONV = "conv.cu", EACH = "each.cu", GEMM = "gemm.cu", LOSS = "loss.cu",
+    ACTIVATION = "activation.cu", CAST = "cast.cu", CONV = "conv.cu", EACH = "each.cu", LOSS = "loss.cu",
     OPTIMIZER = "optimizer.cu", POOL = "pool.cu", REDUCE = "reduce.cu", ROWS = "rows.cu"
 }
 
@@ -191,4 +188,53 @@ fn good(result: nvrtcResult) -> Result<(), String> {
     }
     // SAFETY: NVRTC has a text for every result.
     Err(unsafe { CStr::from_ptr(nvrtc::nvrtcGetErrorString(result)) }.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cuda::library;
+    use crate::backend::cuda::network::definitions;
+    use crate::nn::activation::bits;
+    use crate::nn::{
+        Activation, ELU, Formula, GELU, GELUTanh, Hardtanh, LeakyReLU, ReLU, SiLU, Sigmoid, Softplus, Tanh,
+    };
+
+    /// NVIDIA's compiler needs no GPU.
+    #[test]
+    fn every_kernel_compiles() {
+        if let Err(error) = library::load_compiler() {
+            assert!(env::var_os("PLYWOOD_REQUIRE_NVRTC").is_none(), "{error}");
+            return eprintln!("not checked: {error}");
+        }
+        let formulas: [Option<Formula>; 14] = [
+            None,
+            ReLU::CUDA,
+            <LeakyReLU>::CUDA,
+            <ELU>::CUDA,
+            ELU::<{ bits(-1.5) }>::CUDA,
+            GELU::CUDA,
+            GELUTanh::CUDA,
+            SiLU::CUDA,
+            Sigmoid::CUDA,
+            Tanh::CUDA,
+            <Softplus>::CUDA,
+            Softplus::<{ bits(0.1) }, { bits(f64::INFINITY) }>::CUDA,
+            <Hardtanh>::CUDA,
+            Hardtanh::<{ bits(f64::NEG_INFINITY) }, { bits(1e30) }>::CUDA,
+        ];
+        for real in [DType::F32, DType::F64] {
+            let whole = [CAST, CONV, LOSS, OPTIMIZER, POOL, ROWS].map(|file| Program::new(file, real));
+            let activations =
+                formulas.map(|formula| Program { definitions: definitions(formula), ..Program::new(ACTIVATION, real) });
+            for program in whole.into_iter().chain(activations) {
+                for architecture in ["sm_80", "sm_90"] {
+                    let code = compile(&program.text(), program.file.name, &program.options(architecture));
+                    assert!(code.is_ok_and(|code| !code.is_empty()), "{program:?}");
+                }
+            }
+        }
+        let wrong = compile("__global__ void f() { wrong }", "wrong.cu", &["--gpu-architecture=sm_90".to_owned()]);
+        assert!(wrong.unwrap_err().contains("wrong"));
+    }
 }

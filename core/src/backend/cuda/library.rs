@@ -40,11 +40,17 @@ const WANTED: [Wanted; 3] = [
 /// Loads everything, once; otherwise says what is missing and where it was looked for.
 pub(super) fn load() -> Result<(), &'static str> {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
-    LOADED.get_or_init(|| load_from(&folders())).as_ref().map(|()| ()).map_err(String::as_str)
+    LOADED.get_or_init(|| load_from(&WANTED, &folders())).as_ref().map(|()| ()).map_err(String::as_str)
 }
 
-fn load_from(folders: &[PathBuf]) -> Result<(), String> {
-    for wanted in &WANTED {
+/// The compiler alone, which needs no driver.
+#[cfg(test)]
+pub(super) fn load_compiler() -> Result<(), String> {
+    load_from(&WANTED[1..2], &folders())
+}
+
+fn load_from(all: &[Wanted], folders: &[PathBuf]) -> Result<(), String> {
+    for wanted in all {
         // NVRTC looks for its own builtins by name: they must be there before.
         if wanted.files[0].contains("nvrtc") {
             folders.iter().any(|folder| builtins(folder).is_some_and(|file| preload(&file)));

@@ -2,7 +2,6 @@
 
 use super::gpu::{Event, Gpu, lock};
 use super::memory::Memory;
-use crate::element::DType;
 use crate::error::Result;
 use core::ffi::c_void;
 use core::ptr;
@@ -51,10 +50,6 @@ impl Kind {
             Kind::Tf32 => cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
             Kind::F64 => cublasComputeType_t::CUBLAS_COMPUTE_64F,
         }
-    }
-
-    pub(super) fn real(self) -> DType {
-        if self == Kind::F64 { DType::F64 } else { DType::F32 }
     }
 }
 
@@ -340,6 +335,27 @@ impl Gpu {
 }
 
 impl Gpu {
+    /// Whether cuBLASLt's max(0, x) of NaN is NaN, as ours is: nothing says so, and a network that went wrong must not look
+    /// right. It is tried once.
+    pub(super) fn relu_keeps_nan(&self) -> Result<bool> {
+        if let Some(keeps) = self.0.relu_keeps_nan.get() {
+            return Ok(*keeps);
+        }
+        const N: usize = 8;
+        let ones = Memory::of(self, bytemuck::cast_slice(&[1f32; N * N]))?;
+        let mut numbers = [1f32; N * N];
+        numbers[0] = f32::NAN;
+        let (a, c) = (Memory::of(self, bytemuck::cast_slice(&numbers))?, Memory::zeros(self, size_of_val(&numbers))?);
+        let product =
+            Product { kind: Kind::F32, m: N, n: N, k: N, turned: (false, true), epilogue: Epilogue::BiasRelu };
+        let places = Places { a: a.pointer(), b: ones.pointer(), c: c.pointer(), bias: ones.pointer() };
+        // SAFETY: four blocks of eight times eight numbers.
+        let computed = unsafe { self.multiply(&product, places, self.0.stream) };
+        c.read(bytemuck::cast_slice_mut(&mut numbers))?;
+        let keeps = computed.is_ok() && numbers[0].is_nan() && numbers[N] == N as f32 + 1.0;
+        Ok(*self.0.relu_keeps_nan.get_or_init(|| keeps))
+    }
+
     /// Whether `first` is faster than `second`, two ways to compute what a product is part of. They are tried when they are
     /// asked about for the first time.
     pub(super) fn faster(

@@ -99,6 +99,16 @@ impl Memory {
         }
     }
 
+    /// [`write`](Memory::write) without waiting, from ordinary memory: of that the driver has a copy when the call returns.
+    pub(super) fn write_small(&self, bytes: &[u8]) -> Result<()> {
+        assert!(bytes.len() <= self.bytes, "the bytes do not fit into the memory");
+        self.gpu.enter()?;
+        // SAFETY: both sides have this many bytes, as was checked; the source is not page-locked.
+        let result =
+            unsafe { sys::cuMemcpyHtoDAsync_v2(self.pointer, bytes.as_ptr().cast(), bytes.len(), self.gpu.0.stream) };
+        self.gpu.check(result, "copying settings to the GPU")
+    }
+
     /// Copies bytes down, once everything before is computed.
     pub(crate) fn read(&self, bytes: &mut [u8]) -> Result<()> {
         assert!(bytes.len() <= self.bytes, "more bytes than the memory has");
@@ -155,6 +165,7 @@ fn allocate(gpu: &Gpu, taken: usize, wanted: usize) -> Result<CUdeviceptr> {
     let mut result = unsafe { sys::cuMemAlloc_v2(&mut pointer, taken) };
     if result == CUresult::CUDA_ERROR_OUT_OF_MEMORY {
         gpu.synchronize()?;
+        drop(core::mem::take(&mut *lock(&gpu.0.executors)));
         for pointer in core::mem::take(&mut lock(&gpu.0.pool).free).into_values().flatten() {
             // SAFETY: came from `cuMemAlloc_v2`, nobody has it, and nothing that uses it is still running.
             unsafe { sys::cuMemFree_v2(pointer) };

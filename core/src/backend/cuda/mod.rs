@@ -11,6 +11,7 @@ mod executor;
 mod gpu;
 mod kernels;
 mod library;
+mod loss;
 mod matmul;
 mod memory;
 mod network;
@@ -20,5 +21,6 @@ pub(crate) mod tensor;
 
 pub(crate) use executor::{Executor, Input, Stats};
 pub use gpu::Gpu;
+pub(crate) use loss::loss;
 pub(crate) use memory::Memory;
 pub(crate) use optimizer::{Rule, Update};

@@ -97,7 +97,7 @@ impl Act {
 }
 
 /// What the file of activations wants before it.
-fn definitions(formula: Option<Formula>) -> String {
+pub(super) fn definitions(formula: Option<Formula>) -> String {
     let Formula { forward, derivative, constants: [a, b] } =
         formula.unwrap_or(Formula { forward: "x", derivative: "REAL(1)", constants: [0.0; 2] });
     let number = |x: f64| match x {
@@ -387,7 +387,7 @@ impl Network {
             // Where the activation's input is kept, it must be seen after the product.
             _ if saved != 0 => Epilogue::Nothing,
             (0, _) => Epilogue::Nothing,
-            (_, act) if act.relu => Epilogue::BiasRelu,
+            (_, act) if act.relu && self.gpu.relu_keeps_nan()? => Epilogue::BiasRelu,
             _ => Epilogue::Bias,
         };
         if epilogue == Epilogue::Nothing {

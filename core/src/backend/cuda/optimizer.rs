@@ -11,6 +11,7 @@ use cudarc::driver::sys::{CUdeviceptr, CUstream};
 
 /// An optimizer with its settings and the number of steps that it has made.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(unreachable_pub)] // in a hidden function of a public trait
 pub enum Rule {
     Sgd { lr: f64, momentum: f64, dampening: f64, weight_decay: f64, nesterov: bool, started: bool },
     Adam { lr: f64, betas: (f64, f64), eps: f64, weight_decay: f64, steps: u64 },
@@ -106,7 +107,8 @@ impl Update<'_> {
     /// One step by itself.
     pub(crate) fn run(&self, gpu: &Gpu, parameters: &Memory, gradients: &Memory) -> Result<()> {
         gpu.enter()?;
-        let settings = Memory::of(gpu, &self.rule.settings())?;
+        let settings = Memory::new(gpu, 256)?;
+        settings.write_small(&self.rule.settings())?;
         self.launch(gpu, gpu.0.stream, parameters.pointer(), gradients.pointer(), settings.pointer(), 0)
     }
 }

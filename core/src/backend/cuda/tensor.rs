@@ -124,6 +124,13 @@ impl<'a> Array<'a> {
         self
     }
 
+    /// The beginning, as often as these sizes say; an expression then finds its places by itself.
+    pub(crate) fn anywhere(mut self, sizes: &[usize]) -> Self {
+        self.sizes = sizes.to_vec();
+        self.strides = vec![0; sizes.len()];
+        self
+    }
+
     /// The first position of an axis, as often as it is long now; an expression then goes along the axis by itself.
     pub(crate) fn held(mut self, axis: usize, size: usize) -> Self {
         self.strides[axis] = 0;
@@ -139,7 +146,7 @@ pub(crate) struct Code<'a> {
     /// The numbers `p` and `q`, of one type.
     pub(crate) numbers: [Number; 2],
     /// Whole numbers, `n[0]` and so on.
-    pub(crate) whole: [i64; 4],
+    pub(crate) whole: [i64; RANK],
     /// Where it goes, if not to its own place.
     pub(crate) place: Option<&'a str>,
 }
@@ -195,14 +202,8 @@ pub(crate) fn each(out: &Array<'_>, operands: &[Array<'_>], code: &Code<'_>) -> 
     if out.numel() == 0 {
         return Ok(None);
     }
-    let mut views = Views {
-        count: out.numel() as u64,
-        sizes: [1; RANK],
-        strides: [[0; RANK]; 4],
-        offsets: [0; 4],
-        n: [0; RANK],
-    };
-    views.n[..code.whole.len()].copy_from_slice(&code.whole);
+    let mut views =
+        Views { count: out.numel() as u64, sizes: [1; RANK], strides: [[0; RANK]; 4], offsets: [0; 4], n: code.whole };
     let rank = merged(&arrays, &mut views);
     for (offset, array) in views.offsets.iter_mut().zip(&arrays) {
         *offset = array.offset;

@@ -1,4 +1,5 @@
 use super::format::{Found, Parsed, dtype_of, swap_bytes};
+use crate::backend::{Buffer, Device};
 use crate::element::Float;
 use crate::error::{Error, Result};
 use crate::nn::{Model, StateTensor};
@@ -59,6 +60,13 @@ pub fn load_bytes<M: Model>(model: &mut M, bytes: &[u8]) -> Result<()> {
 }
 
 fn decode<M: Model>(model: &mut M, bytes: &[u8], file: &Path) -> Result<()> {
+    let device = model.device();
+    if device != Device::Cpu {
+        let mut here = M::from_buffer(Buffer::zeros(M::PARAMS));
+        decode(&mut here, bytes, file)?;
+        *model = here.to(&device)?;
+        return Ok(());
+    }
     let wrong = |message| Error::Parameters { file: file.to_owned(), message };
     let parsed = Parsed::of(bytes).map_err(wrong)?;
     let places = places(model, &parsed).map_err(wrong)?;

@@ -1,4 +1,5 @@
 use super::format::file_of;
+use crate::backend::Device;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::nn::Model;
@@ -55,6 +56,9 @@ pub fn to_bytes<M: Model>(model: &M) -> Result<Vec<u8>> {
 }
 
 fn encode<M: Model>(model: &M, file: &Path) -> Result<Vec<u8>> {
+    if model.device() != Device::Cpu {
+        return encode(&M::from_buffer(model.buffer().copied_to(&Device::Cpu)?), file);
+    }
     file_of(model.state_dict().collect()).ok_or_else(|| {
         let message = "the names of the parameters fill more than the 100 MB that safetensors allows".to_owned();
         Error::Parameters { file: file.to_owned(), message }

@@ -135,6 +135,7 @@ struct Views {
 #define PLACE ao
 #endif
 #define FAIL(position) atomicMax(bad, ~(unsigned long long)(position))
+#define SHARE(equal, other) ((equal) ? (X)0.5 : (other) ? (X)0 : (X)1)
 #define ADD(x, y) number::add<X>(x, y)
 #define SUB(x, y) number::sub<X>(x, y)
 #define MUL(x, y) number::mul<X>(x, y)

@@ -24,21 +24,24 @@ __device__ __forceinline__ bool stopped(const Stats* stats) {
 }
 
 /// Elements that one load of 16 bytes moves.
-constexpr unsigned WIDTH = 16 / sizeof(REAL);
-struct alignas(16) Pack {
-    REAL at[WIDTH];
+template <class V> constexpr unsigned WIDTH_OF = 16 / sizeof(V);
+template <class V> struct alignas(16) PackOf {
+    V at[WIDTH_OF<V>];
 };
+
+#define WIDTH WIDTH_OF<REAL>
+typedef PackOf<REAL> Pack;
 
 template <class V> __device__ __forceinline__ bool aligned(const V* pointer) {
     return (reinterpret_cast<size_t>(pointer) & 15) == 0;
 }
 
-__device__ __forceinline__ Pack load(const REAL* x, size_t pack) {
-    return reinterpret_cast<const Pack*>(x)[pack];
+template <class V> __device__ __forceinline__ PackOf<V> load(const V* x, size_t pack) {
+    return reinterpret_cast<const PackOf<V>*>(x)[pack];
 }
 
-__device__ __forceinline__ void store(REAL* x, size_t pack, const Pack& value) {
-    reinterpret_cast<Pack*>(x)[pack] = value;
+template <class V> __device__ __forceinline__ void store(V* x, size_t pack, const PackOf<V>& value) {
+    reinterpret_cast<PackOf<V>*>(x)[pack] = value;
 }
 
 __device__ __forceinline__ size_t thread_of_grid() {
@@ -50,11 +53,11 @@ __device__ __forceinline__ size_t threads_of_grid() {
 }
 
 /// `whole(i)` for each pack i of n elements if they can be accessed in packs, and `each(i)` for each element that remains.
-template <class Whole, class Each>
+template <class V = REAL, class Whole, class Each>
 __device__ __forceinline__ void over(size_t n, bool packs, Whole whole, Each each) {
-    size_t count = packs ? n / WIDTH : 0;
+    size_t count = packs ? n / WIDTH_OF<V> : 0;
     for (size_t i = thread_of_grid(); i < count; i += threads_of_grid()) whole(i);
-    for (size_t i = count * WIDTH + thread_of_grid(); i < n; i += threads_of_grid()) each(i);
+    for (size_t i = count * WIDTH_OF<V> + thread_of_grid(); i < n; i += threads_of_grid()) each(i);
 }
 
 template <class A, class B> struct Same {
@@ -75,6 +78,40 @@ template <> constexpr bool is_signed<signed char> = true;
 template <> constexpr bool is_signed<short> = true;
 template <> constexpr bool is_signed<int> = true;
 template <> constexpr bool is_signed<long long> = true;
+
+template <bool WIDE_INTEGER> struct UnsignedOf {
+    typedef unsigned Type;
+};
+template <> struct UnsignedOf<true> {
+    typedef unsigned long long Type;
+};
+/// What numbers are computed in: integers without a sign, as what does not fit wraps around.
+template <class V, bool FLOAT = is_float<V>> struct Ring {
+    typedef V Type;
+};
+template <class V> struct Ring<V, false> {
+    typedef typename UnsignedOf<sizeof(V) == 8>::Type Type;
+};
+
+template <class V> __device__ __forceinline__ V plus(V x, V y) {
+    typedef typename Ring<V>::Type R;
+    return (V)((R)x + (R)y);
+}
+
+template <class V> __device__ __forceinline__ V minus(V x, V y) {
+    typedef typename Ring<V>::Type R;
+    return (V)((R)x - (R)y);
+}
+
+template <class V> __device__ __forceinline__ V times(V x, V y) {
+    typedef typename Ring<V>::Type R;
+    return (V)((R)x * (R)y);
+}
+
+template <class V> __device__ __forceinline__ V negated(V x) {
+    typedef typename Ring<V>::Type R;
+    return (V)-(R)x;
+}
 
 template <class V> __device__ __forceinline__ bool is_negative(V x) {
     if constexpr (is_signed<V>)
@@ -187,6 +224,52 @@ __device__ __forceinline__ void sum_parts(const REAL* __restrict__ x, REAL* __re
         }
         __syncthreads();
     }
+}
+
+__device__ __forceinline__ void fail(unsigned long long* bad, size_t position) {
+    atomicMax(bad, ~(unsigned long long)position);
+}
+
+/// Sizes of a tensor, outermost first, and how far neighbours along each dimension are apart in up to three operands: 0 where
+/// one is repeated.
+struct Nest {
+    unsigned rank;
+    size_t sizes[8];
+    size_t a[8], b[8], c[8];
+};
+
+/// Where in the operands element i is.
+struct At {
+    size_t a, b, c;
+};
+
+template <class Index> __device__ __forceinline__ At at(const Nest& nest, Index i) {
+    At at = {0, 0, 0};
+#pragma unroll
+    for (int d = 7; d >= 0; d--) {
+        if (d >= nest.rank) continue;
+        Index size = (Index)nest.sizes[d], rest = i / size;
+        size_t along = i - rest * size;
+        at.a += along * nest.a[d];
+        at.b += along * nest.b[d];
+        at.c += along * nest.c[d];
+        i = rest;
+    }
+    return at;
+}
+
+/// `f(i, at)` for each of n elements.
+template <class F> __device__ __forceinline__ void each_at(const Nest& nest, size_t n, F f) {
+    // A division of 32 bits is many times faster.
+    if (n <= 0xffffffffu)
+        for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) f(i, at<unsigned>(nest, (unsigned)i));
+    else
+        for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) f(i, at<size_t>(nest, i));
+}
+
+/// Whether a nest is one row of elements side by side, and of numbers that are repeated.
+__device__ __forceinline__ bool is_row(const Nest& nest) {
+    return nest.rank == 1 && nest.a[0] <= 1 && nest.b[0] <= 1 && nest.c[0] <= 1;
 }
 
 /// y: [columns, rows] from x: [rows, columns], `batch` times, one matrix after the other. Blocks of 256 threads, each 32 × 32

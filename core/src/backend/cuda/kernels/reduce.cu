@@ -102,10 +102,10 @@ template <class E> __device__ __forceinline__ E finish(int op, Wider sum, E abou
 extern "C" __global__ void __launch_bounds__(THREADS)
     sum(const T* x, const T* about, T* y, Wider* partial, size_t outer, size_t size, size_t inner, int op) {
     Fold fold(outer, size, inner, gridDim.y, blockIdx.y);
-    auto merge = [&](Wider a, Wider b) { return (Wider)(op == PROD ? a * b : a + b); };
+    auto merge = [&](Wider a, Wider b) { return op == PROD ? times(a, b) : plus(a, b); };
     fold.each(
-        x, (Wider)(op == PROD), [&](Wider sum, T x, size_t column, size_t) { return merge(sum, term(op, x, about ? about[column] : (T)0)); },
-        merge,
+        x, (Wider)(op == PROD),
+        [&](Wider sum, T x, size_t column, size_t) { return merge(sum, term(op, x, about ? about[column] : (T)0)); }, merge,
         [&](size_t column, Wider sum) {
             if (gridDim.y > 1)
                 partial[blockIdx.y * fold.columns + column] = sum;
@@ -119,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 extern "C" __global__ void __launch_bounds__(THREADS)
     sum_finish(const Wider* partial, const T* about, T* y, size_t columns, unsigned parts, size_t size, int op) {
     Fold fold(1, parts, columns, 1, 0);
-    auto merge = [&](Wider a, Wider b) { return (Wider)(op == PROD ? a * b : a + b); };
+    auto merge = [&](Wider a, Wider b) { return op == PROD ? times(a, b) : plus(a, b); };
     fold.each(
         partial, (Wider)(op == PROD), [&](Wider sum, Wider x, size_t, size_t) { return merge(sum, x); }, merge,
         [&](size_t column, Wider sum) { y[column] = finish(op, sum, about ? about[column] : (T)0, size); }
@@ -168,7 +168,10 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     auto merge = [&](Found a, Found b) { return before(op, a, b); };
     fold.each(
         x, nothing<T>(op),
-        [&](Found found, T x, size_t, size_t i) { return merge(found, Found{op == MAX_ABS && is_negative(x) ? (T)-x : x, i}); }, merge,
+        [&](Found found, T x, size_t, size_t i) {
+            return merge(found, Found{op == MAX_ABS && is_negative(x) ? negated(x) : x, i});
+        },
+        merge,
         [&](size_t column, Found found) {
             if (gridDim.y > 1)
                 partial[blockIdx.y * fold.columns + column] = found;
@@ -201,7 +204,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) cumsum(const T* x, T* y, s
             size_t sample = column / inner, start = sample * size * inner + (column - sample * inner);
             Wider sum = 0;
             for (size_t i = 0; i < size; i++) {
-                sum = (Wider)(sum + x[start + i * inner]);
+                sum = plus(sum, (Wider)x[start + i * inner]);
                 y[start + i * inner] = (T)sum;
             }
         }
@@ -216,7 +219,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) cumsum(const T* x, T* y, s
 #pragma unroll
             for (unsigned j = 0; j < RUN; j++) {
                 bool exists = start + threadIdx.x * RUN + j < size;
-                sum = (Wider)(sum + (exists ? (Wider)x[first + j] : (Wider)0));
+                sum = plus(sum, exists ? (Wider)x[first + j] : (Wider)0);
                 own[j] = sum;
                 count += exists;
             }
@@ -225,15 +228,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) cumsum(const T* x, T* y, s
             unsigned from = 0;
             for (unsigned step = 1; step < THREADS; step *= 2) {
                 Wider earlier = threadIdx.x >= step ? sums[from][threadIdx.x - step] : (Wider)0;
-                sums[1 - from][threadIdx.x] = (Wider)(sums[from][threadIdx.x] + earlier);
+                sums[1 - from][threadIdx.x] = plus(sums[from][threadIdx.x], earlier);
                 from = 1 - from;
                 __syncthreads();
             }
-            Wider offset = threadIdx.x > 0 ? (Wider)(before + sums[from][threadIdx.x - 1]) : before;
+            Wider offset = threadIdx.x > 0 ? plus(before, sums[from][threadIdx.x - 1]) : before;
 #pragma unroll
             for (unsigned j = 0; j < RUN; j++)
-                if (j < count) y[first + j] = (T)(offset + own[j]);
-            before = (Wider)(before + sums[from][THREADS - 1]);
+                if (j < count) y[first + j] = (T)plus(offset, own[j]);
+            before = plus(before, sums[from][THREADS - 1]);
             __syncthreads();
         }
     }

@@ -7,66 +7,10 @@
 
 typedef ELEMENT T;
 
-/// Elements that one load of 16 bytes moves.
-constexpr unsigned COUNT = 16 / sizeof(T);
-struct alignas(16) Elements {
-    T at[COUNT];
+/// As many booleans as a pack has elements.
+struct alignas(WIDTH_OF<T>) Booleans {
+    unsigned char at[WIDTH_OF<T>];
 };
-struct alignas(COUNT) Booleans {
-    unsigned char at[COUNT];
-};
-
-__device__ __forceinline__ void fail(unsigned long long* bad, size_t position) {
-    atomicMax(bad, ~(unsigned long long)position);
-}
-
-/// Sizes of a tensor, outermost first, and how far neighbours along each dimension are apart in up to three operands: 0 where
-/// one is repeated.
-struct Nest {
-    unsigned rank;
-    size_t sizes[8];
-    size_t a[8], b[8], c[8];
-};
-
-/// Where in the operands element i is.
-struct At {
-    size_t a, b, c;
-};
-
-template <class Index> __device__ __forceinline__ At at(const Nest& nest, Index i) {
-    At at = {0, 0, 0};
-#pragma unroll
-    for (int d = 7; d >= 0; d--) {
-        if (d >= nest.rank) continue;
-        Index size = (Index)nest.sizes[d], rest = i / size;
-        size_t along = i - rest * size;
-        at.a += along * nest.a[d];
-        at.b += along * nest.b[d];
-        at.c += along * nest.c[d];
-        i = rest;
-    }
-    return at;
-}
-
-/// `f(i, at)` for each of n elements.
-template <class F> __device__ __forceinline__ void each_at(const Nest& nest, size_t n, F f) {
-    // A division of 32 bits is many times faster.
-    if (n <= 0xffffffffu)
-        for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) f(i, at<unsigned>(nest, (unsigned)i));
-    else
-        for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) f(i, at<size_t>(nest, i));
-}
-
-/// `whole(i)` for each 16 bytes of n elements if `packs`, and `each(i)` for each element that remains.
-template <class Whole, class Each> __device__ __forceinline__ void over_elements(size_t n, bool packs, Whole whole, Each each) {
-    size_t count = packs ? n / COUNT : 0;
-    for (size_t i = thread_of_grid(); i < count; i += threads_of_grid()) whole(i);
-    for (size_t i = count * COUNT + thread_of_grid(); i < n; i += threads_of_grid()) each(i);
-}
-
-__device__ __forceinline__ Elements elements(const T* x, size_t i) {
-    return reinterpret_cast<const Elements*>(x)[i];
-}
 
 enum Binary { ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM, POW, AND, OR, XOR };
 
@@ -76,7 +20,7 @@ template <class E> __device__ __forceinline__ bool quotient(E x, E y, E& z) {
         z = x / y;
         return true;
     } else {
-        bool overflows = is_signed<E> && y == (E)-1 && x != 0 && x == (E)(0 - (unsigned long long)x);
+        bool overflows = is_signed<E> && y == (E)-1 && x != 0 && x == minus((E)0, x);
         z = 0;
         if (y == 0 || overflows) return false;
         z = (E)(x / y);
@@ -105,9 +49,9 @@ template <unsigned N, class E> __device__ __forceinline__ bool binary_of(int op,
     _Pragma("unroll") for (unsigned j = 0; j < N; j++) z[j] = (E)(value);                                                          \
     break
     switch (op) {
-        case ADD: EACH(x[j] + y[j]);
-        case SUB: EACH(x[j] - y[j]);
-        case MUL: EACH(x[j] * y[j]);
+        case ADD: EACH(plus(x[j], y[j]));
+        case SUB: EACH(minus(x[j], y[j]));
+        case MUL: EACH(times(x[j], y[j]));
         case DIV:
 #pragma unroll
             for (unsigned j = 0; j < N; j++) good &= quotient(x[j], y[j], z[j]);
@@ -122,17 +66,12 @@ template <unsigned N, class E> __device__ __forceinline__ bool binary_of(int op,
 }
 
 /// One operand as packs: repeated where its distance is 0.
-__device__ __forceinline__ Elements operand(const T* x, size_t stride, size_t i) {
-    if (stride == 1) return elements(x, i);
-    Elements all;
+__device__ __forceinline__ PackOf<T> operand(const T* x, size_t stride, size_t i) {
+    if (stride == 1) return load(x, i);
+    PackOf<T> all;
 #pragma unroll
-    for (unsigned j = 0; j < COUNT; j++) all.at[j] = x[0];
+    for (unsigned j = 0; j < WIDTH_OF<T>; j++) all.at[j] = x[0];
     return all;
-}
-
-/// Whether a nest is one row of elements side by side, and of numbers that are repeated.
-__device__ __forceinline__ bool is_row(const Nest& nest) {
-    return nest.rank == 1 && nest.a[0] <= 1 && nest.b[0] <= 1 && nest.c[0] <= 1;
 }
 
 /// z = x op y, of n elements; x and y broadcast as a and b of the nest. Fails where integers do not divide.
@@ -148,13 +87,16 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         return;
     }
     size_t a = nest.a[0], b = nest.b[0];
-    over_elements(
+    over<T>(
         n, aligned(z) && (a == 0 || aligned(x)) && (b == 0 || aligned(y)),
         [&](size_t i) {
-            Elements xs = operand(x, a, i), ys = operand(y, b, i), zs;
-            if (!binary_of<COUNT>(op, xs.at, ys.at, zs.at))
-                for (unsigned j = 0; j < COUNT; j++) one(i * COUNT + j, a ? x[i * COUNT + j] : x[0], b ? y[i * COUNT + j] : y[0]);
-            reinterpret_cast<Elements*>(z)[i] = zs;
+            PackOf<T> xs = operand(x, a, i), ys = operand(y, b, i), zs;
+            if (!binary_of<WIDTH_OF<T>>(op, xs.at, ys.at, zs.at))
+                for (unsigned j = 0; j < WIDTH_OF<T>; j++) {
+                    size_t k = i * WIDTH_OF<T> + j;
+                    one(k, x[k * a], y[k * b]);
+                }
+            store(z, i, zs);
         },
         [&](size_t i) { one(i, x[i * a], y[i * b]); }
     );
@@ -168,18 +110,18 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         if (!(number_first ? binary_of<1>(op, &number, &a, &c) : binary_of<1>(op, &a, &number, &c))) fail(bad, i);
         z[i] = c;
     };
-    over_elements(
+    over<T>(
         n, aligned(x) && aligned(z),
         [&](size_t i) {
-            Elements xs = elements(x, i), first, second, zs;
+            PackOf<T> xs = load(x, i), first, second, zs;
 #pragma unroll
-            for (unsigned j = 0; j < COUNT; j++) {
+            for (unsigned j = 0; j < WIDTH_OF<T>; j++) {
                 first.at[j] = number_first ? number : xs.at[j];
                 second.at[j] = number_first ? xs.at[j] : number;
             }
-            if (!binary_of<COUNT>(op, first.at, second.at, zs.at))
-                for (unsigned j = 0; j < COUNT; j++) one(i * COUNT + j);
-            reinterpret_cast<Elements*>(z)[i] = zs;
+            if (!binary_of<WIDTH_OF<T>>(op, first.at, second.at, zs.at))
+                for (unsigned j = 0; j < WIDTH_OF<T>; j++) one(i * WIDTH_OF<T> + j);
+            store(z, i, zs);
         },
         one
     );
@@ -210,12 +152,12 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         return;
     }
     size_t a = nest.a[0], b = nest.b[0];
-    over_elements(
+    over<T>(
         n, aligned(z) && (a == 0 || aligned(x)) && (b == 0 || aligned(y)),
         [&](size_t i) {
-            Elements xs = operand(x, a, i), ys = operand(y, b, i);
+            PackOf<T> xs = operand(x, a, i), ys = operand(y, b, i);
             Booleans zs;
-            compare_of<COUNT>(op, xs.at, ys.at, zs.at);
+            compare_of<WIDTH_OF<T>>(op, xs.at, ys.at, zs.at);
             reinterpret_cast<Booleans*>(z)[i] = zs;
         },
         [&](size_t i) { compare_of<1>(op, x + i * a, y + i * b, z + i); }
@@ -275,12 +217,12 @@ template <class E> __device__ __forceinline__ E unary_of_float(int op, E x) {
 
 template <class E> __device__ __forceinline__ E unary_of(int op, E x) {
     switch (op) {
-        case NEG: return (E)-x;
+        case NEG: return negated(x);
         case NOT: return x == 0;
-        case SQUARE: return (E)(x * x);
+        case SQUARE: return times(x, x);
         case ABS:
             if constexpr (is_float<E>) return fabs(x);
-            return is_negative(x) ? (E)-x : x;
+            return is_negative(x) ? negated(x) : x;
         case SIGN: return x > 0 ? (E)1 : is_negative(x) ? (E)-1 : x;
         // Not the larger of x and 0: a NaN must stay one.
         case RELU: return is_negative(x) ? (E)0 : x;
@@ -290,19 +232,19 @@ template <class E> __device__ __forceinline__ E unary_of(int op, E x) {
 
 /// y = op(x) of n elements; y may be x. `NOT` is that of bool, and what follows `RELU` in the list is of floats only.
 extern "C" __global__ void __launch_bounds__(THREADS) unary(const T* x, T* y, size_t n, int op) {
-    over_elements(
+    over<T>(
         n, aligned(x) && aligned(y),
         [&](size_t i) {
-            Elements xs = elements(x, i);
+            PackOf<T> xs = load(x, i);
 #pragma unroll 1
-            for (unsigned j = 0; j < COUNT; j++) {
+            for (unsigned j = 0; j < WIDTH_OF<T>; j++) {
                 // Every element in turn through the first place: there is one copy of all these functions.
                 T first = unary_of(op, xs.at[0]);
 #pragma unroll
-                for (unsigned k = 0; k + 1 < COUNT; k++) xs.at[k] = xs.at[k + 1];
-                xs.at[COUNT - 1] = first;
+                for (unsigned k = 0; k + 1 < WIDTH_OF<T>; k++) xs.at[k] = xs.at[k + 1];
+                xs.at[WIDTH_OF<T> - 1] = first;
             }
-            reinterpret_cast<Elements*>(y)[i] = xs;
+            store(y, i, xs);
         },
         [&](size_t i) { y[i] = unary_of(op, x[i]); }
     );
@@ -313,8 +255,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) powi(const T* x, T* y, siz
     for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) {
         T base = x[i], product = 1;
         for (unsigned rest = power < 0 ? 0u - (unsigned)power : (unsigned)power; rest > 0; rest /= 2) {
-            if (rest % 2 == 1) product = (T)(product * base);
-            base = (T)(base * base);
+            if (rest % 2 == 1) product = times(product, base);
+            base = times(base, base);
         }
         y[i] = power < 0 ? (T)(1 / product) : product;
     }
@@ -379,89 +321,4 @@ extern "C" __global__ void __launch_bounds__(THREADS) cast(const T* x, void* y, 
         case U32: cast_to(x, (unsigned*)y, n, bad); break;
         case U64: cast_to(x, (unsigned long long*)y, n, bad); break;
     }
-}
-
-/// n elements from x to y, both with the distances of the nest: a of x and b of y.
-extern "C" __global__ void __launch_bounds__(THREADS) copy(const T* x, T* y, size_t n, Nest nest) {
-    if (!is_row(nest) || nest.a[0] != 1 || nest.b[0] != 1) {
-        each_at(nest, n, [&](size_t, At at) { y[at.b] = x[at.a]; });
-        return;
-    }
-    over_elements(
-        n, aligned(x) && aligned(y), [&](size_t i) { reinterpret_cast<Elements*>(y)[i] = elements(x, i); },
-        [&](size_t i) { y[i] = x[i]; }
-    );
-}
-
-/// y: [columns, rows] from x: [rows, columns], `batch` times, one matrix after the other; a block takes 32 × 32 elements at a time.
-extern "C" __global__ void __launch_bounds__(THREADS) transpose(const T* x, T* y, size_t batch, unsigned rows, unsigned columns) {
-    __shared__ T tile[32][33];
-    transpose_tiles(x, y, tile, batch, rows, columns);
-}
-
-/// y = value, n times.
-extern "C" __global__ void __launch_bounds__(THREADS) fill(T* y, T value, size_t n) {
-    Elements all;
-#pragma unroll
-    for (unsigned j = 0; j < COUNT; j++) all.at[j] = value;
-    over_elements(
-        n, aligned(y), [&](size_t i) { reinterpret_cast<Elements*>(y)[i] = all; }, [&](size_t i) { y[i] = value; }
-    );
-}
-
-/// 0, 1, 2, … n numbers, which must exist in the type.
-extern "C" __global__ void __launch_bounds__(THREADS) arange(T* y, size_t n) {
-    for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) y[i] = (T)i;
-}
-
-/// n numbers at equal distances from `start` to `end`, both included. Of floats.
-extern "C" __global__ void __launch_bounds__(THREADS) linspace(T* y, size_t n, T start, T end) {
-    T last = (T)(n > 2 ? n - 1 : 1), step = (T)((end - start) / last);
-    for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) {
-        // From the closer end, so that both ends are exact.
-        T at = (T)i;
-        y[i] = at + at <= last ? (T)(start + step * at) : (T)(end - step * (last - at));
-    }
-}
-
-/// The identity: [n, n].
-extern "C" __global__ void __launch_bounds__(THREADS) eye(T* y, size_t n) {
-    for (size_t i = thread_of_grid(); i < n * n; i += threads_of_grid()) y[i] = i % (n + 1) == 0;
-}
-
-/// y: [rows, classes], 1 at each row's label and 0 elsewhere. Fails on labels that are no class.
-extern "C" __global__ void __launch_bounds__(THREADS)
-    one_hot(const long long* labels, T* y, size_t rows, size_t classes, unsigned long long* bad) {
-    for (size_t i = thread_of_grid(); i < rows * classes; i += threads_of_grid()) {
-        size_t row = i / classes, label = (size_t)labels[row];
-        if (label >= classes) fail(bad, row);
-        y[i] = i - row * classes == label;
-    }
-}
-
-/// y: [before, n, after] from x: [before, size, after], the positions that `indices`: [n] lists. Fails on indices outside.
-extern "C" __global__ void __launch_bounds__(THREADS) index_select(
-    const T* x, const long long* indices, T* y, size_t before, size_t size, size_t after, size_t n, unsigned long long* bad
-) {
-    for (size_t i = thread_of_grid(); i < before * n * after; i += threads_of_grid()) {
-        size_t line = i / after, k = line % n, index = (size_t)indices[k];
-        if (index >= size)
-            fail(bad, k);
-        else
-            y[i] = x[(line / n * size + index) * after + (i - line * after)];
-    }
-}
-
-/// y = x at the index along an axis of `size` positions that are `stride` apart, for each of the n places of `indices`; the nest
-/// has the sizes of the indices, and a is the distances in x, 0 along the axis. Fails on indices outside.
-extern "C" __global__ void __launch_bounds__(THREADS) gather(
-    const T* x, const long long* indices, T* y, size_t n, size_t size, size_t stride, Nest nest, unsigned long long* bad
-) {
-    each_at(nest, n, [&](size_t i, At at) {
-        size_t index = (size_t)indices[i];
-        if (index >= size)
-            fail(bad, i);
-        else
-            y[i] = x[at.a + index * stride];
-    });
 }
