@@ -19,6 +19,7 @@ fn spread<'a>(x: &Array<'a>, lanes: &[usize; 3]) -> Array<'a> {
 }
 
 /// The gradient of what was reduced along an axis.
+#[allow(clippy::type_complexity)]
 pub(super) fn reduced<S: Shape, T: Shape, E: Float>(
     name: &str,
     shape: S,
