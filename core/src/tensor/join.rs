@@ -239,6 +239,7 @@ fn joined<S: Shape, E: Element>(
     let mut rest = y.as_mut_slice();
     for i in 0..before {
         for (x, size) in parts {
+            #[cfg_attr(not(feature = "cuda"), allow(clippy::infallible_destructuring_match))]
             let x = match x {
                 Elements::Here(x) => x,
                 #[cfg(feature = "cuda")]

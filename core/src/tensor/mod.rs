@@ -33,10 +33,10 @@ mod join;
 mod lanes;
 mod map;
 mod matmul;
-#[cfg(feature = "cuda")]
-pub(crate) mod on_gpu;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+#[cfg(feature = "cuda")]
+pub(crate) mod on_gpu;
 pub(crate) mod permute;
 mod ranges;
 mod reduce;
