@@ -37,8 +37,13 @@ fn running<S: Shape, E: Float>(
     let (shape, around) = (x.shape(), around(x.sizes().as_ref(), axis));
     let record = Record::new(name, y);
     let y = record.value();
-    let rule =
-        move |dy: &Tensor<S, E>| by_lane(shape, around, &Lane { x: &[], y: y.as_slice(), dy: dy.as_slice() }, rule);
+    let rule = move |dy: &Tensor<S, E>| {
+        #[cfg(feature = "cuda")]
+        if dy.memory().is_some() {
+            return crate::tensor::sure(super::on_gpu::running(name, around, &y, dy));
+        }
+        by_lane(shape, around, &Lane { x: &[], y: y.as_slice(), dy: dy.as_slice() }, rule)
+    };
     record.of(x, rule).done()
 }
 
@@ -51,6 +56,10 @@ fn ordered<S: Shape, T: Shape, E: Float>(
 ) -> (Variable<T, E>, Tensor<T, i64>) {
     let (shape, around, saved) = (x.shape(), around(x.sizes().as_ref(), axis), positions.clone());
     let rule = move |dy: &Tensor<T, E>| {
+        #[cfg(feature = "cuda")]
+        if let (Some(d), Some(positions)) = (dy.array(), saved.array()) {
+            return crate::tensor::sure(crate::tensor::on_gpu::unordered(shape, d, positions, axis));
+        }
         let all = Lane { x: &[], y: saved.as_slice(), dy: dy.as_slice() };
         by_lane(shape, around, &all, |lane, dx| {
             lane.y.iter().zip(lane.dy).for_each(|(position, dy)| dx[*position as usize] = *dy);

@@ -19,7 +19,7 @@ fn added<S: Shape, T: Shape, O: Shape, E: Float>(
     let (left, right) = (x.shape(), y.shape());
     Record::new(name, z)
         .of(x, move |dz| sum_to(dz.clone(), left))
-        .of(y, move |dz| sum_to(dz.map(|dz| sign * *dz), right))
+        .of(y, move |dz| sum_to(dz.map_by("p * x", &[sign], |dz| sign * *dz), right))
         .done()
 }
 
@@ -34,16 +34,16 @@ fn sub<S: Shape, T: Shape, O: Shape, E: Float>(pair: Pair<'_, S, T, E>, z: Tenso
 }
 
 fn mul<S: Shape, T: Shape, O: Shape, E: Float>(pair: Pair<'_, S, T, E>, z: Tensor<O, E>) -> Variable<O, E> {
-    binary("mul", pair, z, |_, y| y, |x, _| x)
+    binary("mul", pair, z, ["x * z", "x * y"], |_, y| y, |x, _| x)
 }
 
 fn div<S: Shape, T: Shape, O: Shape, E: Float>(pair: Pair<'_, S, T, E>, z: Tensor<O, E>) -> Variable<O, E> {
-    binary("div", pair, z, |_, y| E::one() / y, |x, y| -(x / y) / y)
+    binary("div", pair, z, ["x / z", "-x * (y / z) / z"], |_, y| E::one() / y, |x, y| -(x / y) / y)
 }
 
 /// y = f(x) with a constant derivative.
 fn scaled<S: Shape, E: Float>(name: &'static str, x: &Variable<S, E>, y: Tensor<S, E>, slope: E) -> Variable<S, E> {
-    Record::new(name, y).of(x, move |dy| dy.map(|dy| slope * *dy)).done()
+    Record::new(name, y).of(x, move |dy| dy.map_by("p * x", &[slope], |dy| slope * *dy)).done()
 }
 
 macro_rules! between {
@@ -82,7 +82,7 @@ macro_rules! number_first {
             type Output = Variable<S, $number>;
 
             fn $method(self, x: $right) -> Self::Output {
-                let number = Variable::constant(Tensor::<(), $number>::full(self));
+                let number = Variable::constant(Tensor::full_beside((), self, x.value()));
                 $method((&number, &x), self.$method(x.value()))
             }
         }
@@ -199,7 +199,8 @@ impl<S: Shape, E: Float> Variable<S, E> {
     {
         let other = other.variable();
         let z = self.value().maximum(other.value());
-        binary("maximum", (self, &other), z, |x, y| share(x == y, x < y), |x, y| share(x == y, y < x))
+        let codes = ["x * SHARE(y == z, y < z)", "x * SHARE(y == z, z < y)"];
+        binary("maximum", (self, &other), z, codes, |x, y| share(x == y, x < y), |x, y| share(x == y, y < x))
     }
 
     /// [`Tensor::minimum`]. Where two elements are equal, each gets half of the gradient, as with
@@ -211,7 +212,8 @@ impl<S: Shape, E: Float> Variable<S, E> {
     {
         let other = other.variable();
         let z = self.value().minimum(other.value());
-        binary("minimum", (self, &other), z, |x, y| share(x == y, x > y), |x, y| share(x == y, y > x))
+        let codes = ["x * SHARE(y == z, y > z)", "x * SHARE(y == z, z > y)"];
+        binary("minimum", (self, &other), z, codes, |x, y| share(x == y, x > y), |x, y| share(x == y, y > x))
     }
 
     /// [`Tensor::pow`]: xʸ of each two elements, broadcast. Its derivatives are y · xʸ⁻¹ (0 where y is 0) and xʸ · ln x
@@ -234,7 +236,8 @@ impl<S: Shape, E: Float> Variable<S, E> {
         let z = self.value().pow(other.value());
         let dx = |x: E, y: E| if y == E::zero() { y } else { y * x.powf(y - E::one()) };
         let dy = |x: E, y: E| if x == E::zero() && y >= x { x } else { x.powf(y) * x.ln() };
-        binary("pow", (self, &other), z, dx, dy)
+        let codes = ["x * (z == 0 ? z : z * pow(y, z - 1))", "x * (y == 0 && z >= y ? y : pow(y, z) * log(y))"];
+        binary("pow", (self, &other), z, codes, dx, dy)
     }
 
     /// This where the mask is true, `other` where it is false, all three broadcast; see [`Tensor::where_`].
@@ -267,8 +270,12 @@ impl<S: Shape, E: Float> Variable<S, E> {
         let (left, right) = (self.shape(), other.shape());
         let (mask, same) = (mask.to_owned(), mask.to_owned());
         Record::new("where", z)
-            .of(self, move |dz| sum_to(spread(dz, &mask, &mask, |dz, m, _| if m { dz } else { E::zero() }), left))
-            .of(&other, move |dz| sum_to(spread(dz, &same, &same, |dz, m, _| if m { E::zero() } else { dz }), right))
+            .of(self, move |dz| {
+                sum_to(spread(dz, &mask, &mask, "y ? x : (X)0", |dz, m, _| if m { dz } else { E::zero() }), left)
+            })
+            .of(&other, move |dz| {
+                sum_to(spread(dz, &same, &same, "y ? (X)0 : x", |dz, m, _| if m { E::zero() } else { dz }), right)
+            })
             .done()
     }
 }

@@ -11,6 +11,8 @@ use crate::error::Result;
 use crate::shape::{Features, Shape};
 use crate::tensor::permute::{Differs, Number};
 use crate::tensor::{Axis, Holds, Rows, Storage, Tensor};
+#[cfg(feature = "cuda")]
+use crate::tensor::{on_gpu, sure};
 
 /// `y` is `f` of the value of `x`, and the type of the elements is all the same to `f`.
 pub(super) fn moved<S: Shape, T: Shape, E: Float>(
@@ -21,6 +23,11 @@ pub(super) fn moved<S: Shape, T: Shape, E: Float>(
 ) -> Variable<T, E> {
     let shape = x.shape();
     let rule = move |dy: &Tensor<T, E>| {
+        #[cfg(feature = "cuda")]
+        if let Some(d) = dy.array() {
+            let positions = f(&sure(on_gpu::positions(d.gpu(), shape)));
+            return sure(on_gpu::scattered(shape, d, positions.array().expect("on the same GPU")));
+        }
         let mut positions = Tensor::zeros_of(shape);
         positions.as_mut_slice().iter_mut().zip(0..).for_each(|(place, position)| *place = position);
         let mut dx = Tensor::zeros_of(shape);
@@ -49,7 +56,8 @@ impl<S: Shape, E: Float> Variable<S, E> {
     #[must_use]
     pub fn get(&self, index: S::Sizes) -> Option<Variable<(), E>> {
         let y = self.value().get(index)?;
-        Some(moved("get", self, Tensor::full(y), move |x| Tensor::full(x.get(index).expect(AGAIN))))
+        let y = Tensor::full_beside((), y, self.value());
+        Some(moved("get", self, y, move |x| Tensor::full_beside((), x.get(index).expect(AGAIN), x)))
     }
 
     /// [`Tensor::row`], as a variable; `None` outside.
@@ -67,8 +75,8 @@ impl<S: Shape, E: Float> Variable<S, E> {
     where
         S: Rows<Row: Features>,
     {
-        let y = self.value().row(index)?.to_owned();
-        Some(moved("row", self, y, move |x| x.row(index).expect(AGAIN).to_owned()))
+        let y = self.value().row_owned(index)?;
+        Some(moved("row", self, y, move |x| x.row_owned(index).expect(AGAIN)))
     }
 
     /// The rows, first to last, each as [`row`](Variable::row) gives it.
@@ -143,6 +151,12 @@ impl<const I: usize, S: Axis<I>, E: Float> Along<'_, I, S, E> {
     ) -> Result<Variable<S::With<N>, E>> {
         let y = self.0.value().along::<I>().index_select(indices)?;
         let indices = indices.to_owned();
+        #[cfg(feature = "cuda")]
+        if y.memory().is_some() {
+            let shape = self.0.shape();
+            let rule = move |dy: &Tensor<_, E>| sure(on_gpu::unselected(shape, dy, &indices, I));
+            return Ok(Record::new("index_select", y).of(self.0, rule).done());
+        }
         Ok(moved("index_select", self.0, y, move |x| x.along::<I>().index_select(&indices).expect(AGAIN)))
     }
 
@@ -166,6 +180,12 @@ impl<const I: usize, S: Axis<I>, E: Float> Along<'_, I, S, E> {
     ) -> Result<Variable<S::With<N>, E>> {
         let y = self.0.value().along::<I>().gather(indices)?;
         let indices = indices.to_owned();
+        #[cfg(feature = "cuda")]
+        if y.memory().is_some() {
+            let shape = self.0.shape();
+            let rule = move |dy: &Tensor<_, E>| sure(on_gpu::ungathered(shape, dy, &indices, I));
+            return Ok(Record::new("gather", y).of(self.0, rule).done());
+        }
         Ok(moved("gather", self.0, y, move |x| x.along::<I>().gather(&indices).expect(AGAIN)))
     }
 }

@@ -3,9 +3,13 @@
 use super::node::Record;
 use super::{Operand, Variable};
 use crate::backend::cpu::Matrix;
+#[cfg(feature = "cuda")]
+use crate::backend::cuda::tensor::products;
 use crate::element::Float;
 use crate::error::Result;
 use crate::shape::Shape;
+#[cfg(feature = "cuda")]
+use crate::tensor::sure;
 use crate::tensor::{Inner, MatMul, SameBatch, Tensor, TryInner, TrySameBatch};
 use std::rc::Rc;
 
@@ -19,6 +23,10 @@ fn product<S: MatMul<T>, T: Shape, E: Float>(
     let (saved_a, saved_b) = (Rc::clone(&a.value), Rc::clone(&b.value));
     Record::new("matmul", y)
         .of(a, move |dy| {
+            #[cfg(feature = "cuda")]
+            if let (Some(dy), Some(b)) = (dy.memory(), saved_b.memory()) {
+                return Tensor::of_memory(left, sure(products((dy, b), E::DTYPE, [count, m, n, k], (false, true))));
+            }
             let mut da = Tensor::zeros_of(left);
             for i in 0..count {
                 let (dy, b) = (&dy.as_slice()[i * m * n..][..m * n], &saved_b.as_slice()[i * k * n..][..k * n]);
@@ -28,6 +36,10 @@ fn product<S: MatMul<T>, T: Shape, E: Float>(
             da
         })
         .of(b, move |dy| {
+            #[cfg(feature = "cuda")]
+            if let (Some(a), Some(dy)) = (saved_a.memory(), dy.memory()) {
+                return Tensor::of_memory(right, sure(products((a, dy), E::DTYPE, [count, k, m, n], (true, false))));
+            }
             let mut db = Tensor::zeros_of(right);
             for i in 0..count {
                 let (dy, a) = (&dy.as_slice()[i * m * n..][..m * n], &saved_a.as_slice()[i * m * k..][..m * k]);

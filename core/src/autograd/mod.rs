@@ -111,6 +111,8 @@ mod matmul;
 mod model;
 mod no_grad;
 mod node;
+#[cfg(feature = "cuda")]
+mod on_gpu;
 mod operand;
 mod reduce;
 mod reshape;

@@ -55,6 +55,15 @@ impl<M: Model> Accumulate for Gradients<M> {
 
 impl<M: Model + 'static> ModelVariable<M> {
     pub(crate) fn new(model: &M) -> Self {
+        #[cfg(feature = "cuda")]
+        if let Some(gpu) = model.buffer().gpu() {
+            let error = crate::Error::NoKernel {
+                what: "a network in an expression of variables".to_owned(),
+                device: gpu.to_string(),
+                hint: "; `forward` and a `Trainer` run it there, and `.to(&Device::Cpu)?` moves it",
+            };
+            panic!("{error}");
+        }
         let gradient = Gradient::new(true);
         let place = Rc::clone(&gradient);
         let node = Node::new("parameters", &[M::PARAMS], Vec::new(), Some(Box::new(move || place.settle(|_| ()))));
@@ -169,6 +178,21 @@ impl<Y: Shape, E: Float> Variable<Y, E> {
     /// # Ok::<(), plywood::Error>(())
     /// ```
     pub fn loss<T, L: Loss<Y, T, E>>(&self, target: &T, loss: &L) -> Result<Variable<(), E>> {
+        #[cfg(feature = "cuda")]
+        if self.value().memory().is_some() {
+            let (value, slope) = crate::loss::on_gpu(loss, self.value(), target, true)?;
+            let slope = slope.expect("asked for");
+            let shape = self.shape();
+            let rule = move |dy: &Tensor<(), E>| {
+                let scaled = dy.array().zip(slope.array()).map(|(dy, slope)| {
+                    let dy = dy.broadcast_to(slope.sizes());
+                    crate::tensor::sure(crate::tensor::on_gpu::mapped(shape, &[dy, slope], "x * y", &[] as &[E]))
+                });
+                scaled.expect("on one GPU")
+            };
+            let value = Tensor::full_beside((), value, self.value());
+            return Ok(Record::new("loss", value).of(self, rule).done());
+        }
         let mut slope = Tensor::zeros_of(self.shape());
         let value = loss.value_and_gradient(self.value().view(), target, slope.as_mut_slice())?;
         let rule = move |dy: &Tensor<(), E>| slope.map(|slope| dy.item() * *slope);

@@ -9,6 +9,8 @@ use crate::element::Float;
 use crate::error::{Error, Result};
 use crate::shape::{Shape, Sizes};
 use crate::tensor::Tensor;
+#[cfg(feature = "cuda")]
+use crate::tensor::{on_gpu, sure};
 use core::cell::{Cell, RefCell};
 use core::cmp::Reverse;
 use std::collections::HashSet;
@@ -77,6 +79,10 @@ pub(super) trait Accumulate {
 
 impl<S: Shape, E: Float> Accumulate for Tensor<S, E> {
     fn accumulate(&mut self, other: Self) {
+        #[cfg(feature = "cuda")]
+        if let Some((x, y)) = sure(on_gpu::pair(self, &other)) {
+            return sure(on_gpu::assigned(&x, Some(y), "ADD(x, y)", &[] as &[E]));
+        }
         self.as_mut_slice().iter_mut().zip(&other).for_each(|(sum, x)| *sum += *x);
     }
 }

@@ -109,6 +109,11 @@ fn reduced<S: Shape, T: Shape, E: Float>(
     let (shape, record) = (x.shape(), Record::new(name, y));
     let saved = saves.then(|| (Rc::clone(&x.value), record.value()));
     let rule = move |dy: &Tensor<T, E>| {
+        #[cfg(feature = "cuda")]
+        if dy.memory().is_some() {
+            let saved = saved.as_ref().map(|(x, y)| (&**x, &**y));
+            return crate::tensor::sure(super::on_gpu::reduced(name, shape, around, saved, dy));
+        }
         let (x, y) = saved.as_ref().map_or((&[][..], &[][..]), |(x, y)| (x.as_slice(), y.as_slice()));
         by_lane(shape, around, &Lane { x, y, dy: dy.as_slice() }, rule)
     };
@@ -133,7 +138,8 @@ macro_rules! reductions {
             #[must_use]
             pub fn $all(&self) -> Variable<(), E> {
                 let size = self.value().numel();
-                reduced(stringify!($all), self, Tensor::full(self.value().$all()), (1, size, 1), $saves, $whole)
+                let y = Tensor::full_beside((), self.value().$all(), self.value());
+                reduced(stringify!($all), self, y, (1, size, 1), $saves, $whole)
             }
 
             #[doc = concat!("[`Tensor::", stringify!($axis), "`]: along axis `I`, without the axis. See [`", stringify!($all), "`](Variable::", stringify!($all), ").")]

@@ -238,7 +238,7 @@ impl<S: Shape, E: Float> Variable<S, E> {
     where
         S: OneElement,
     {
-        self.run(Tensor::full_of(self.shape(), E::one()), false)
+        self.run(Tensor::full_beside(self.shape(), E::one(), self.value()), false)
     }
 
     /// [`backward`](Variable::backward) that frees nothing, so that there can be another one: `retain_graph=True`.
@@ -260,7 +260,7 @@ impl<S: Shape, E: Float> Variable<S, E> {
     where
         S: OneElement,
     {
-        self.run(Tensor::full_of(self.shape(), E::one()), true)
+        self.run(Tensor::full_beside(self.shape(), E::one(), self.value()), true)
     }
 
     /// [`backward`](Variable::backward) of Σ g · y, for this tensor y and a gradient g of its shape.

@@ -42,11 +42,38 @@
 //! Numbers are those of the CPU up to rounding: `f32` products are computed in `f32` unless
 //! [`set_float32_matmul_precision`] permits TF32 ([`Precision::High`]) or bf16 ([`Precision::Bf16`]).
 //!
-//! What runs on a GPU: networks of all layers that Plywood has, with activations of your own that state their
-//! [`Formula`](crate::nn::Formula); all losses as mean or sum; all optimizers; [`save`](crate::io::save) and
-//! [`load`](crate::io::load). A layer, loss or optimizer of your own has no kernel: a network with it is an
-//! [`Error::NoKernel`](crate::Error::NoKernel) that names it. Nothing is computed on the CPU in silence: what has no kernel
-//! panics or gives an error, and says to move the numbers with `.to(&Device::Cpu)?`.
+//! # What runs on a GPU
+//!
+//! Networks of all layers that Plywood has, with activations of your own that state their
+//! [`Formula`](crate::nn::Formula); all losses; all optimizers; [`save`](crate::io::save) and [`load`](crate::io::load). A
+//! layer, loss or optimizer of your own has no kernel: a network with it is an
+//! [`Error::NoKernel`](crate::Error::NoKernel) that names it.
+//!
+//! A tensor on a GPU has the operations that it has on the CPU, with the same results up to rounding, and they stay on the
+//! GPU: arithmetic, functions of each element, comparisons, casts, reductions, `softmax`, `cumsum`, `sort`, `topk`, products
+//! of matrices, other shapes, joins, parts and picks; so have [variables](crate::autograd) with their gradients.
+//!
+//! ```
+//! use plywood::prelude::*;
+//!
+//! let device = Device::best()?;
+//! let x: Tensor<Shape![2, 3]> = tensor![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].to(&device)?;
+//! let centred = &x - x.mean_keep::<1>();
+//! assert_eq!(centred.device(), device);
+//! assert_eq!(centred.to_vec(), [-1.0, 0.0, 1.0, -1.0, 0.0, 1.0]); // waits for the GPU, and copies
+//! # Ok::<(), plywood::Error>(())
+//! ```
+//!
+//! Everything that two tensors meet in has to be on one device, or it is an [`Error::Devices`](crate::Error::Devices); what
+//! gives no `Result` panics with its text, and does so where a GPU's memory does not suffice, too. Whole numbers wrap around.
+//! Numbers come back through what gives numbers: [`to_vec`](crate::Tensor::to_vec), [`item`](crate::Tensor::item),
+//! [`get`](crate::Tensor::get), reductions of the whole, `==`, and printing; each waits for the GPU.
+//!
+//! What takes a function of Rust has no kernel: [`map`](crate::Tensor::map), [`zip`](crate::Tensor::zip),
+//! [`zip_assign`](crate::Tensor::zip_assign) and [`try_zip`](crate::Tensor::try_zip); nor has what gives a slice or a view
+//! ([`as_slice`](crate::Tensor::as_slice), [`iter`](crate::Tensor::iter), [`row`](crate::Tensor::row),
+//! [`view`](crate::Tensor::view)), nor a network in an expression of variables. Nothing is computed on the CPU in silence:
+//! these panic or give an error, and say to move the numbers with `.to(&Device::Cpu)?`.
 
 // This is the only place with `unsafe` code. Layers call the primitives in `cpu`; each takes flat row-major slices and
 // run-time sizes, fuses what belongs together, and panics if a slice is shorter than its sizes say.

@@ -1,6 +1,6 @@
 //! A loss in words that a device with kernels of its own understands.
 
-use crate::backend::cuda::Memory;
+use crate::backend::cuda::{self, Memory};
 use crate::element::{DType, Float, Label};
 use crate::error::{Error, Result};
 use crate::shape::Shape;
@@ -68,4 +68,51 @@ impl<'t> Target<'t> {
         let of = |i: usize| labels[i].to_i32().unwrap_or(-1);
         Ok(Target::Labels { len: labels.len(), of: Box::new(of) })
     }
+}
+
+/// A tensor of this shape, with whatever is in it, on the GPU of another one.
+pub(super) fn room<S: Shape, Y: Shape, E: Float, B: Storage<E>>(y: &Tensor<Y, E, B>, shape: S) -> Result<Tensor<S, E>> {
+    let gpu = y.memory().expect("on a GPU").gpu();
+    Ok(Tensor::of_memory(shape, Memory::new(gpu, shape.numel() * size_of::<E>())?))
+}
+
+/// The loss of predictions on a GPU; its gradient goes to `dy`, its terms to `terms`.
+pub(super) fn computed<Y: Shape, S: Shape, E: Float, B: Storage<E>>(
+    loss: &DeviceLoss<'_>,
+    y: &Tensor<Y, E, B>,
+    dy: Option<&mut Tensor<Y, E>>,
+    terms: Option<&mut Tensor<S, E>>,
+) -> Result<f64> {
+    let (memory, n) = (y.memory().expect("on a GPU"), y.numel());
+    if let Target::There(target) = &loss.target
+        && target.gpu() != memory.gpu()
+    {
+        return Err(Error::Devices {
+            what: "the predictions",
+            left: memory.gpu().to_string(),
+            other: "their targets",
+            right: target.gpu().to_string(),
+        });
+    }
+    let places = (dy.and_then(|dy| dy.memory()), terms.and_then(|terms| terms.memory()));
+    let position = match cuda::loss(memory, E::DTYPE, n, loss, places.0, places.1)? {
+        Ok(value) => return Ok(value),
+        Err(position) => position,
+    };
+    if loss.kind == LossKind::CrossEntropy {
+        let label = match &loss.target {
+            Target::There(labels) => cuda::tensor::element::<i32>(labels, position)?,
+            Target::Labels { of, .. } => of(position),
+            Target::Reals(_) => unreachable!("labels are whole numbers"),
+        };
+        return Err(Error::Label { sample: position, label: label.to_string(), classes: loss.classes });
+    }
+    let (prediction, index) = (position < n, if position < n { position } else { position - n });
+    let value: E = match &loss.target {
+        _ if prediction => cuda::tensor::element(memory, index)?,
+        Target::There(target) => cuda::tensor::element(target, index)?,
+        Target::Reals(bytes) => bytemuck::pod_read_unaligned(&bytes[index * size_of::<E>()..][..size_of::<E>()]),
+        Target::Labels { .. } => unreachable!("probabilities are floats"),
+    };
+    Err(super::no_probability(prediction, index, super::wide(value)))
 }

@@ -162,8 +162,26 @@ pub trait Loss<Y: Shape, T, E: Float> {
     /// # Ok::<(), plywood::Error>(())
     /// ```
     fn forward<B: Storage<E>>(&self, y: &Tensor<Y, E, B>, target: &T) -> Result<E> {
+        #[cfg(feature = "cuda")]
+        if y.memory().is_some() {
+            return Ok(on_gpu(self, y, target, false)?.0);
+        }
         reduce(self, y.view(), target, None)
     }
+}
+
+/// The loss of predictions on a GPU, with its gradient if that is wanted.
+#[cfg(feature = "cuda")]
+pub(crate) fn on_gpu<Y: Shape, T, E: Float, B: Storage<E>, L: Loss<Y, T, E> + ?Sized>(
+    loss: &L,
+    y: &Tensor<Y, E, B>,
+    target: &T,
+    gradient: bool,
+) -> Result<(E, Option<Tensor<Y, E>>)> {
+    let loss = loss.on_device(y.shape(), target)?;
+    let mut dy = if gradient { Some(device::room(y, y.shape())?) } else { None };
+    let value = device::computed(&loss, y, dy.as_mut(), None::<&mut Tensor<Y, E>>)?;
+    Ok((E::of(value), dy))
 }
 
 impl<Y: Shape, T, E: Float, L: Loss<Y, T, E>> Loss<Y, T, E> for &L {
@@ -270,6 +288,13 @@ impl<L> Unreduced<L> {
         B: Storage<E>,
         L: Loss<Y, T, E>,
     {
+        #[cfg(feature = "cuda")]
+        if y.memory().is_some() {
+            let loss = self.0.on_device(y.shape(), target)?;
+            let mut terms = device::room(y, self.0.terms_shape(y.shape()))?;
+            device::computed(&loss, y, None::<&mut Tensor<Y, E>>, Some(&mut terms))?;
+            return Ok(terms);
+        }
         let mut terms = Tensor::zeros_of(self.0.terms_shape(y.shape()));
         let mut places = terms.as_mut_slice().iter_mut();
         self.0.terms(y.view(), target, E::one(), None, |term| {

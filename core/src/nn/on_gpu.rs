@@ -70,7 +70,7 @@ where
     let (parameters, input) = operands(model, x)?;
     let (batch, real) = (x.shape().batch(), <M::Elem as Element>::DTYPE);
     let y = parameters.gpu().with_executor(M::LAYERS, real, |executor| executor.forward(parameters, input, batch))?;
-    Ok(Tensor::of_buffer(x.shape().of::<M::Output>(), Buffer::on_gpu(y, batch * M::Output::NUMEL)))
+    Ok(Tensor::from_buffer(x.shape().of::<M::Output>(), Buffer::on_gpu(y, batch * M::Output::NUMEL)))
 }
 
 /// [`Model::gradients_with`].

@@ -22,6 +22,10 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Axis<I>,
     {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(super::on_gpu::softmax(self.shape(), &x, I, false));
+        }
         self.map_lanes(self.sizes().as_ref()[I], crate::nn::softmax)
     }
 
@@ -38,6 +42,10 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Axis<I>,
     {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(super::on_gpu::softmax(self.shape(), &x, I, true));
+        }
         self.map_lanes(self.sizes().as_ref()[I], crate::nn::log_softmax)
     }
 }
@@ -68,6 +76,10 @@ impl<S: Shape, E: Numeric, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Axis<I>,
     {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(super::on_gpu::cumsum(self.shape(), &x, I));
+        }
         self.map_lanes(self.sizes().as_ref()[I], |x, y| {
             let mut sum = E::zero();
             for (y, x) in y.iter_mut().zip(x) {
@@ -130,6 +142,10 @@ impl<S: Shape, E: Numeric, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Axis<I>,
     {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(super::on_gpu::ordered(self.resized::<I, Out>(size), &x, I, descending));
+        }
         let values = self.map_lanes(size, |x, y| {
             y.iter_mut().zip(sorted(x, descending)).for_each(|(y, i)| *y = x[i]);
         });

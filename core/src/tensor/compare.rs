@@ -24,7 +24,7 @@ macro_rules! comparisons {
             where
                 S: Broadcast<T>,
             {
-                self.zip(other, |x, y| x $operator y)
+                self.zip_by(other, concat!("x ", stringify!($operator), " y"), |x, y| x $operator y)
             }
         )*}
     };
@@ -64,6 +64,10 @@ impl<S: Shape, A: Storage<bool>> Tensor<S, bool, A> {
         B: Storage<E>,
         C: Storage<E>,
     {
+        #[cfg(feature = "cuda")]
+        if let Some(tensor) = super::sure(super::on_gpu::chosen(self, x, y)) {
+            return tensor;
+        }
         let (mask, a, b) = (self.sizes(), x.sizes(), y.sizes());
         let sizes = broadcast(mask.as_ref(), a.as_ref())
             .and_then(|sizes| broadcast(&sizes, b.as_ref()))
@@ -90,18 +94,30 @@ impl<S: Shape, A: Storage<bool>> Tensor<S, bool, A> {
     /// ```
     #[must_use]
     pub fn all(&self) -> bool {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(super::on_gpu::count(&x)) == self.numel();
+        }
         self.iter().all(|x| *x)
     }
 
     /// Whether some element is true; see [`all`](Tensor::all).
     #[must_use]
     pub fn any(&self) -> bool {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(super::on_gpu::count(&x)) > 0;
+        }
         self.iter().any(|x| *x)
     }
 
     /// How many elements are true; see [`all`](Tensor::all).
     #[must_use]
     pub fn count(&self) -> usize {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(super::on_gpu::count(&x));
+        }
         self.iter().filter(|x| **x).count()
     }
 }
@@ -110,7 +126,7 @@ impl<S: Shape, A: Storage<bool>> Not for &Tensor<S, bool, A> {
     type Output = Tensor<S, bool>;
 
     fn not(self) -> Self::Output {
-        self.map(|x| !x)
+        self.map_by("!x", &[] as &[bool], |x| !x)
     }
 }
 
@@ -123,15 +139,15 @@ impl<S: Shape, A: Storage<bool>> Not for Tensor<S, bool, A> {
 }
 
 macro_rules! logic {
-    ($($Trait:ident $method:ident)*) => {$(
-        logic!(@between $Trait $method;
+    ($($Trait:ident $method:ident $code:literal)*) => {$(
+        logic!(@between $Trait $method $code;
             &Tensor<S, bool, A>, &Tensor<T, bool, B>;
             &Tensor<S, bool, A>, Tensor<T, bool, B>;
             Tensor<S, bool, A>, &Tensor<T, bool, B>;
             Tensor<S, bool, A>, Tensor<T, bool, B>;
         );
     )*};
-    (@between $Trait:ident $method:ident; $($left:ty, $right:ty;)*) => {$(
+    (@between $Trait:ident $method:ident $code:literal; $($left:ty, $right:ty;)*) => {$(
         impl<S, T, A, B> $Trait<$right> for $left
         where
             S: Broadcast<T>,
@@ -142,10 +158,10 @@ macro_rules! logic {
             type Output = Tensor<S::Output, bool>;
 
             fn $method(self, other: $right) -> Self::Output {
-                self.zip(&other, |x, y| x.$method(y))
+                self.zip_by(&other, $code, |x, y| x.$method(y))
             }
         }
     )*};
 }
 
-logic!(BitAnd bitand BitOr bitor BitXor bitxor);
+logic!(BitAnd bitand "x && y" BitOr bitor "x || y" BitXor bitxor "x != y");

@@ -1,5 +1,5 @@
-use super::{Tensor, TensorView, TensorViewMut};
-use crate::backend::Buffer;
+use super::{Storage, Tensor, TensorView, TensorViewMut};
+use crate::backend::{Buffer, Device};
 use crate::dim::{Dim, Dyn, StaticDim};
 use crate::element::{Element, Float, Numeric};
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ from_numel!(A2 A3 A4 A5 A6);
 
 impl<S: Shape, E: Element> Tensor<S, E> {
     pub(crate) fn from_buffer(shape: S, data: Buffer<E>) -> Self {
-        debug_assert_eq!(shape.numel(), data.as_slice().len());
+        debug_assert_eq!(shape.numel(), data.len());
         Tensor { shape, data, element: PhantomData }
     }
 
@@ -80,6 +80,20 @@ impl<S: Shape, E: Element> Tensor<S, E> {
         let mut tensor = Self::zeros_of(shape);
         tensor.as_mut_slice().fill(value);
         tensor
+    }
+
+    /// [`full_of`](Tensor::full_of), where another tensor is.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(crate) fn full_beside<T: Shape, F: Element, B: Storage<F>>(
+        shape: S,
+        value: E,
+        other: &Tensor<T, F, B>,
+    ) -> Self {
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = other.memory() {
+            return super::sure(super::on_gpu::full(memory.gpu(), shape, value));
+        }
+        Self::full_of(shape, value)
     }
 
     /// A copy of the slice, of a shape with sizes known only at run time.
@@ -149,7 +163,7 @@ impl<S: Shape, E: Element> Tensor<S, E> {
     }
 
     /// The elements, row-major. A tensor that was made [of a vector](Tensor::from_vec) gives that vector back; the
-    /// elements of any other are copied, because they are aligned for computing and a vector's are not.
+    /// elements of any other are copied, because they are aligned for computing and a vector's are not, or are on a GPU.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -161,7 +175,11 @@ impl<S: Shape, E: Element> Tensor<S, E> {
     /// ```
     #[must_use]
     pub fn into_vec(self) -> Vec<E> {
-        self.data.into_vec()
+        match self.data.device() {
+            Device::Cpu => self.data.into_vec(),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(_) => self.to_vec(),
+        }
     }
 
     /// All zeros.
@@ -258,14 +276,6 @@ impl<S: Shape, E: Float> Tensor<S, E> {
     }
 }
 
-#[cfg(feature = "cuda")]
-impl<S: Shape, E: Element> Tensor<S, E> {
-    pub(crate) fn of_buffer(shape: S, data: Buffer<E>) -> Self {
-        debug_assert_eq!(shape.numel(), data.len());
-        Tensor { shape, data, element: PhantomData }
-    }
-}
-
 impl<'a, S: Shape, E: Element> TensorView<'a, S, E> {
     pub(crate) fn of_slice(shape: S, data: &'a [E]) -> Self {
         debug_assert_eq!(shape.numel(), data.len());
@@ -330,7 +340,7 @@ impl<E: Element> From<Vec<E>> for Tensor<(Dyn,), E> {
     }
 }
 
-fn shape_of_numel<S: FromNumel>(numel: usize) -> Result<S> {
+pub(super) fn shape_of_numel<S: FromNumel>(numel: usize) -> Result<S> {
     S::from_numel(numel).ok_or_else(|| Error::length(numel, S::pattern().0))
 }
 

@@ -38,7 +38,7 @@ const HEAD: &str = "tensor(";
 impl<S: Shape, E: Element, B: Storage<E>> Display for Tensor<S, E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sizes = self.sizes();
-        let (sizes, data) = (sizes.as_ref(), self.as_slice());
+        let (sizes, data) = (sizes.as_ref(), &*self.read());
         let mut text = HEAD.to_owned();
         if data.is_empty() {
             text.push_str("[]");

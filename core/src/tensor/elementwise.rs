@@ -6,7 +6,7 @@ use crate::nn::{Activation, ReLU, Sigmoid};
 use crate::shape::Shape;
 
 macro_rules! functions {
-    ($($name:ident $formula:literal $function:expr, $given:literal => $result:literal;)*) => {
+    ($($name:ident $formula:literal $function:expr, $code:literal, $given:literal => $result:literal;)*) => {
         impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {$(
             #[doc = concat!($formula, ", of every element x.")]
             ///
@@ -21,47 +21,47 @@ macro_rules! functions {
             /// ```
             #[must_use]
             pub fn $name(&self) -> Tensor<S, E> {
-                self.map(|x| $function(*x))
+                self.map_by($code, &[] as &[E], |x| $function(*x))
             }
         )*}
     };
 }
 
 functions! {
-    exp "eˣ" E::exp, "[0.0, 1.0]" => "[1.0, 2.718282]";
-    exp2 "2ˣ" E::exp2, "[0.0, 3.0]" => "[1.0, 8.0]";
-    expm1 "eˣ − 1, exact for small x, too" E::exp_m1, "[0.0, 1.0]" => "[0.0, 1.718282]";
-    ln "The natural logarithm of x" E::ln, "[1.0, 2.0]" => "[0.0, 0.693147]";
-    log2 "The logarithm of x to base 2" E::log2, "[1.0, 8.0]" => "[0.0, 3.0]";
-    log10 "The logarithm of x to base 10" E::log10, "[1.0, 1000.0]" => "[0.0, 3.0]";
-    log1p "The natural logarithm of 1 + x, exact for small x, too" E::ln_1p, "[0.0, 1.0]" => "[0.0, 0.693147]";
-    sqrt "√x" E::sqrt, "[4.0, 2.0]" => "[2.0, 1.414214]";
-    rsqrt "1 / √x" |x: E| x.sqrt().recip(), "[4.0, 2.0]" => "[0.5, 0.707107]";
-    recip "1 / x" E::recip, "[4.0, -2.0]" => "[0.25, -0.5]";
-    square "x²" |x| x * x, "[3.0, -2.0]" => "[9.0, 4.0]";
-    abs "|x|" E::abs, "[3.0, -2.0]" => "[3.0, 2.0]";
-    sign "−1, 0 or 1, as the sign of x" sign, "[3.0, -2.0]" => "[1.0, -1.0]";
-    floor "The largest integer not above x" E::floor, "[1.5, -1.5]" => "[1.0, -2.0]";
-    ceil "The smallest integer not below x" E::ceil, "[1.5, -1.5]" => "[2.0, -1.0]";
-    round "The integer closest to x, and of two the even one, as PyTorch rounds" round, "[2.5, -1.6]" => "[2.0, -2.0]";
-    trunc "The integer part of x" E::trunc, "[1.5, -1.5]" => "[1.0, -1.0]";
-    frac "x without its integer part" E::fract, "[1.5, -1.5]" => "[0.5, -0.5]";
-    sin "The sine of x in radians" E::sin, "[0.0, 1.0]" => "[0.0, 0.841471]";
-    cos "The cosine of x in radians" E::cos, "[0.0, 1.0]" => "[1.0, 0.540302]";
-    tan "The tangent of x in radians" E::tan, "[0.0, 1.0]" => "[0.0, 1.557408]";
-    asin "The angle in radians whose sine is x" E::asin, "[0.0, 1.0]" => "[0.0, 1.570796]";
-    acos "The angle in radians whose cosine is x" E::acos, "[0.0, 1.0]" => "[1.570796, 0.0]";
-    atan "The angle in radians whose tangent is x" E::atan, "[0.0, 1.0]" => "[0.0, 0.785398]";
-    sinh "The hyperbolic sine of x" E::sinh, "[0.0, 1.0]" => "[0.0, 1.175201]";
-    cosh "The hyperbolic cosine of x" E::cosh, "[0.0, 1.0]" => "[1.0, 1.543081]";
-    tanh "The hyperbolic tangent of x" E::tanh, "[0.0, 1.0]" => "[0.0, 0.761594]";
-    asinh "The number whose hyperbolic sine is x" E::asinh, "[0.0, 1.0]" => "[0.0, 0.881374]";
-    acosh "The number whose hyperbolic cosine is x" E::acosh, "[1.0, 2.0]" => "[0.0, 1.316958]";
-    atanh "The number whose hyperbolic tangent is x" E::atanh, "[0.0, 0.5]" => "[0.0, 0.549306]";
-    erf "The error function of x" Float::erf, "[0.0, 1.0]" => "[0.0, 0.842701]";
-    sigmoid "1 / (1 + e⁻ˣ)" Sigmoid::forward, "[0.0, 1.0]" => "[0.5, 0.731059]";
-    relu "max(x, 0)" ReLU::forward, "[1.5, -1.0]" => "[1.5, 0.0]";
-    softplus "ln(1 + eˣ)" softplus, "[0.0, 100.0]" => "[0.693147, 100.0]";
+    exp "eˣ" E::exp, "exp(x)", "[0.0, 1.0]" => "[1.0, 2.718282]";
+    exp2 "2ˣ" E::exp2, "exp2(x)", "[0.0, 3.0]" => "[1.0, 8.0]";
+    expm1 "eˣ − 1, exact for small x, too" E::exp_m1, "expm1(x)", "[0.0, 1.0]" => "[0.0, 1.718282]";
+    ln "The natural logarithm of x" E::ln, "log(x)", "[1.0, 2.0]" => "[0.0, 0.693147]";
+    log2 "The logarithm of x to base 2" E::log2, "log2(x)", "[1.0, 8.0]" => "[0.0, 3.0]";
+    log10 "The logarithm of x to base 10" E::log10, "log10(x)", "[1.0, 1000.0]" => "[0.0, 3.0]";
+    log1p "The natural logarithm of 1 + x, exact for small x, too" E::ln_1p, "log1p(x)", "[0.0, 1.0]" => "[0.0, 0.693147]";
+    sqrt "√x" E::sqrt, "sqrt(x)", "[4.0, 2.0]" => "[2.0, 1.414214]";
+    rsqrt "1 / √x" |x: E| x.sqrt().recip(), "1 / sqrt(x)", "[4.0, 2.0]" => "[0.5, 0.707107]";
+    recip "1 / x" E::recip, "1 / x", "[4.0, -2.0]" => "[0.25, -0.5]";
+    square "x²" |x| x * x, "x * x", "[3.0, -2.0]" => "[9.0, 4.0]";
+    abs "|x|" E::abs, "fabs(x)", "[3.0, -2.0]" => "[3.0, 2.0]";
+    sign "−1, 0 or 1, as the sign of x" sign, "x > 0 ? (X)1 : x < 0 ? (X)-1 : x", "[3.0, -2.0]" => "[1.0, -1.0]";
+    floor "The largest integer not above x" E::floor, "floor(x)", "[1.5, -1.5]" => "[1.0, -2.0]";
+    ceil "The smallest integer not below x" E::ceil, "ceil(x)", "[1.5, -1.5]" => "[2.0, -1.0]";
+    round "The integer closest to x, and of two the even one, as PyTorch rounds" round, "rint(x)", "[2.5, -1.6]" => "[2.0, -2.0]";
+    trunc "The integer part of x" E::trunc, "trunc(x)", "[1.5, -1.5]" => "[1.0, -1.0]";
+    frac "x without its integer part" E::fract, "x - trunc(x)", "[1.5, -1.5]" => "[0.5, -0.5]";
+    sin "The sine of x in radians" E::sin, "sin(x)", "[0.0, 1.0]" => "[0.0, 0.841471]";
+    cos "The cosine of x in radians" E::cos, "cos(x)", "[0.0, 1.0]" => "[1.0, 0.540302]";
+    tan "The tangent of x in radians" E::tan, "tan(x)", "[0.0, 1.0]" => "[0.0, 1.557408]";
+    asin "The angle in radians whose sine is x" E::asin, "asin(x)", "[0.0, 1.0]" => "[0.0, 1.570796]";
+    acos "The angle in radians whose cosine is x" E::acos, "acos(x)", "[0.0, 1.0]" => "[1.570796, 0.0]";
+    atan "The angle in radians whose tangent is x" E::atan, "atan(x)", "[0.0, 1.0]" => "[0.0, 0.785398]";
+    sinh "The hyperbolic sine of x" E::sinh, "sinh(x)", "[0.0, 1.0]" => "[0.0, 1.175201]";
+    cosh "The hyperbolic cosine of x" E::cosh, "cosh(x)", "[0.0, 1.0]" => "[1.0, 1.543081]";
+    tanh "The hyperbolic tangent of x" E::tanh, "tanh(x)", "[0.0, 1.0]" => "[0.0, 0.761594]";
+    asinh "The number whose hyperbolic sine is x" E::asinh, "asinh(x)", "[0.0, 1.0]" => "[0.0, 0.881374]";
+    acosh "The number whose hyperbolic cosine is x" E::acosh, "acosh(x)", "[1.0, 2.0]" => "[0.0, 1.316958]";
+    atanh "The number whose hyperbolic tangent is x" E::atanh, "atanh(x)", "[0.0, 0.5]" => "[0.0, 0.549306]";
+    erf "The error function of x" Float::erf, "erf(x)", "[0.0, 1.0]" => "[0.0, 0.842701]";
+    sigmoid "1 / (1 + e⁻ˣ)" Sigmoid::forward, "1 / (1 + exp(-x))", "[0.0, 1.0]" => "[0.5, 0.731059]";
+    relu "max(x, 0)" ReLU::forward, "x < 0 ? (X)0 : x", "[1.5, -1.0]" => "[1.5, 0.0]";
+    softplus "ln(1 + eˣ)" softplus, "number::maximum(x, (X)0) + log1p(exp(-fabs(x)))", "[0.0, 100.0]" => "[0.693147, 100.0]";
 }
 
 fn sign<E: Float>(x: E) -> E {
@@ -90,7 +90,7 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     /// ```
     #[must_use]
     pub fn powi(&self, n: i32) -> Tensor<S, E> {
-        self.map(|x| x.powi(n))
+        self.map_by("number::powi(x, p)", &[n], |x| x.powi(n))
     }
 
     /// xᵖ, of every element x: NaN where x is negative and p is not whole.
@@ -103,7 +103,7 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     /// ```
     #[must_use]
     pub fn powf(&self, p: E) -> Tensor<S, E> {
-        self.map(|x| x.powf(p))
+        self.map_by("pow(x, p)", &[p], |x| x.powf(p))
     }
 
     /// xʸ, of each two elements, broadcast: NaN where x is negative and y is not whole.
@@ -120,7 +120,7 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Broadcast<T>,
     {
-        self.zip(other, E::powf)
+        self.zip_by(other, "pow(x, y)", E::powf)
     }
 
     /// Whether each element is NaN.
@@ -133,7 +133,7 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     /// ```
     #[must_use]
     pub fn is_nan(&self) -> Tensor<S, bool> {
-        self.map(|x| x.is_nan())
+        self.map_by("is_nan(x)", &[] as &[E], |x| x.is_nan())
     }
 
     /// Whether each element is a number: neither NaN nor infinite.
@@ -146,7 +146,7 @@ impl<S: Shape, E: Float, B: Storage<E>> Tensor<S, E, B> {
     /// ```
     #[must_use]
     pub fn is_finite(&self) -> Tensor<S, bool> {
-        self.map(|x| x.is_finite())
+        self.map_by("number::is_finite(x)", &[] as &[E], |x| x.is_finite())
     }
 }
 
@@ -177,7 +177,7 @@ impl<S: Shape, E: Numeric, B: Storage<E>> Tensor<S, E, B> {
     /// ```
     #[must_use]
     pub fn clamp(&self, low: E, high: E) -> Tensor<S, E> {
-        self.map(|x| minimum(maximum(*x, low), high))
+        self.map_by("number::minimum(number::maximum(x, p), q)", &[low, high], |x| minimum(maximum(*x, low), high))
     }
 
     /// The larger of each two elements, broadcast; NaN where one of them is.
@@ -193,7 +193,7 @@ impl<S: Shape, E: Numeric, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Broadcast<T>,
     {
-        self.zip(other, maximum)
+        self.zip_by(other, "number::maximum(x, y)", maximum)
     }
 
     /// The smaller of each two elements, broadcast; NaN where one of them is.
@@ -209,7 +209,7 @@ impl<S: Shape, E: Numeric, B: Storage<E>> Tensor<S, E, B> {
     where
         S: Broadcast<T>,
     {
-        self.zip(other, minimum)
+        self.zip_by(other, "number::minimum(x, y)", minimum)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Columns, ranges and elements picked by numbers that the running program has.
 
 use super::lanes::around;
+#[cfg(feature = "cuda")]
+use super::on_gpu;
 use super::{Axis, Storage, Tensor};
 use crate::dim::{Dim, StaticDim};
 use crate::element::{Element, Label};
@@ -32,6 +34,10 @@ impl<M: Dim, N: Dim, E: Element, B: Storage<E>> Tensor<(M, N), E, B> {
     pub fn column(&self, index: usize) -> Option<Tensor<(M,), E>> {
         let [_, size] = self.sizes();
         (index < size).then(|| {
+            #[cfg(feature = "cuda")]
+            if let Some(x) = self.array() {
+                return super::sure(on_gpu::copied((self.shape().0,), &x.narrowed(1, index, 1)));
+            }
             let mut y = Tensor::zeros_of((self.shape().0,));
             let x = self.as_slice()[index..].iter().step_by(size);
             y.as_mut_slice().iter_mut().zip(x).for_each(|(y, x)| *y = *x);
@@ -112,6 +118,16 @@ impl<const I: usize, S: Axis<I>, E: Element, B: Storage<E>> Along<'_, I, S, E, B
         indices: &Tensor<(N,), L, A>,
     ) -> Result<Tensor<S::With<N>, E>> {
         let (before, size, after) = around(self.0.sizes().as_ref(), I);
+        #[cfg(feature = "cuda")]
+        if let Some((x, list)) = on_gpu::pair(self.0, indices)? {
+            let shape = self.0.resized::<I, S::With<N>>(indices.numel());
+            let list = on_gpu::along(&list, I, shape.sizes().as_ref());
+            // Every place of an index refuses it: the first of all is in the first row.
+            return on_gpu::picked(shape, x, list, I)?.map_err(|place| {
+                let position = place / after % indices.numel();
+                Error::index(position, on_gpu::element(indices, position), I, size)
+            });
+        }
         let mut y = Tensor::zeros_of(self.0.resized::<I, S::With<N>>(indices.numel()));
         for (k, index) in indices.iter().enumerate() {
             let index = checked(k, *index, I, size)?;
@@ -148,6 +164,11 @@ impl<const I: usize, S: Axis<I>, E: Element, B: Storage<E>> Along<'_, I, S, E, B
                 left: Sizes(given).to_string(),
                 right: Sizes(sizes).to_string(),
             });
+        }
+        #[cfg(feature = "cuda")]
+        if let Some((x, list)) = on_gpu::pair(self.0, indices)? {
+            return on_gpu::picked(indices.shape(), x, list, I)?
+                .map_err(|place| Error::index(place, on_gpu::element(indices, place), I, sizes[I]));
         }
         let mut y = Tensor::zeros_of(indices.shape());
         for (place, index) in indices.iter().enumerate() {

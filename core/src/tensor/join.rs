@@ -2,7 +2,10 @@
 
 use super::lanes::around;
 use super::reshape::SameNumber;
-use super::{Axis, NewAxis, Storage, Tensor};
+use super::zip::shape_of;
+use super::{Axis, NewAxis, Storage, Tensor, sure};
+#[cfg(feature = "cuda")]
+use crate::backend::cuda::Memory;
 use crate::dim::{D, Dim, DimOf, Dyn, StaticDim, ToDim};
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -195,20 +198,59 @@ pub trait TryConcat<const I: usize> {
     fn try_concatenated(self) -> Result<Self::Output>;
 }
 
-/// The parts, each with its size along the axis; `sizes` are those of any of them.
-fn joined<S: Shape, E: Element>(mut sizes: Vec<usize>, axis: usize, parts: &[(&[E], usize)]) -> Tensor<S, E> {
+/// Elements of a part, where they are.
+enum Elements<'a, E> {
+    Here(&'a [E]),
+    #[cfg(feature = "cuda")]
+    There(&'a Memory),
+}
+
+/// A part, with its size along the axis.
+fn part<S: Shape, E: Element, B: Storage<E>>(x: &Tensor<S, E, B>, size: usize) -> (Elements<'_, E>, usize) {
+    #[cfg(feature = "cuda")]
+    if let Some(memory) = x.memory() {
+        return (Elements::There(memory), size);
+    }
+    (Elements::Here(x.as_slice()), size)
+}
+
+/// The parts' sizes but for that along the axis are those of `sizes`.
+///
+/// # Errors
+/// If they are not all on one device, or a GPU's memory does not suffice.
+#[cfg_attr(not(feature = "cuda"), expect(clippy::unnecessary_wraps))]
+fn joined<S: Shape, E: Element>(
+    mut sizes: Vec<usize>,
+    axis: usize,
+    parts: &[(Elements<'_, E>, usize)],
+) -> Result<Tensor<S, E>> {
     sizes[axis] = parts.iter().map(|(_, size)| size).sum();
-    let mut y = Tensor::zeros_of(super::zip::shape_of(&sizes));
+    let shape = shape_of(&sizes);
+    #[cfg(feature = "cuda")]
+    if let Some(there) = super::on_gpu::all_there(parts.iter().map(|(x, _)| match x {
+        Elements::Here(_) => None,
+        Elements::There(memory) => Some(*memory),
+    }))? {
+        let sizes = parts.iter().map(|(_, size)| *size);
+        return super::on_gpu::joined(shape, axis, &there.into_iter().zip(sizes).collect::<Vec<_>>());
+    }
+    let mut y = Tensor::zeros_of(shape);
     let (before, _, after) = around(&sizes, axis);
     let mut rest = y.as_mut_slice();
     for i in 0..before {
         for (x, size) in parts {
+            #[cfg_attr(not(feature = "cuda"), allow(clippy::infallible_destructuring_match))]
+            let x = match x {
+                Elements::Here(x) => x,
+                #[cfg(feature = "cuda")]
+                Elements::There(_) => unreachable!("all are here"),
+            };
             let (place, behind) = rest.split_at_mut(size * after);
             place.copy_from_slice(&x[i * size * after..][..size * after]);
             rest = behind;
         }
     }
-    y
+    Ok(y)
 }
 
 /// The shape of all: of the first two with the third, and so on.
@@ -232,10 +274,10 @@ macro_rules! concat_tuple {
             fn concatenated(self) -> Self::Output {
                 let sizes = self.0.sizes().as_ref().to_vec();
                 let parts = [
-                    (self.0.as_slice(), sizes[I]),
-                    $((self.$i.as_slice(), self.$i.sizes().as_ref()[I])),*
+                    part(self.0, sizes[I]),
+                    $(part(self.$i, self.$i.sizes().as_ref()[I])),*
                 ];
-                joined(sizes, I, &parts)
+                sure(joined(sizes, I, &parts))
             }
         }
     };
@@ -272,10 +314,10 @@ macro_rules! try_concat_tuple {
             fn try_concatenated(self) -> Result<Self::Output> {
                 let sizes = self.0.sizes().as_ref().to_vec();
                 let parts = [
-                    (self.0.as_slice(), sizes[I]),
-                    $((self.$i.as_slice(), others_equal::<I>(&sizes, self.$i.sizes().as_ref())?)),*
+                    part(self.0, sizes[I]),
+                    $(part(self.$i, others_equal::<I>(&sizes, self.$i.sizes().as_ref())?)),*
                 ];
-                Ok(joined(sizes, I, &parts))
+                joined(sizes, I, &parts)
             }
         }
     };
@@ -310,7 +352,7 @@ where
     fn concatenated(self) -> Self::Output {
         let mut sizes = <S::Removed as StaticShape>::SIZES.to_vec();
         sizes.insert(I, 0);
-        joined(sizes, I, &self.map(|x| (x.as_slice(), x.sizes().as_ref()[I])))
+        sure(joined(sizes, I, &self.map(|x| part(x, x.sizes().as_ref()[I]))))
     }
 }
 
@@ -338,7 +380,7 @@ where
     fn stacked(self) -> Self::Output {
         let mut sizes = S::SIZES.to_vec();
         sizes.insert(I, 1);
-        joined(sizes, I, &self.map(|x| (x.as_slice(), 1)))
+        sure(joined(sizes, I, &self.map(|x| part(x, 1))))
     }
 }
 
@@ -439,6 +481,10 @@ where
 impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// The positions `start..start + len` of axis `I`, inside the axis.
     pub(crate) fn range<const I: usize, Out: Shape>(&self, start: usize, len: usize) -> Tensor<Out, E> {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return sure(super::on_gpu::copied(self.resized::<I, Out>(len), &x.narrowed(I, start, len)));
+        }
         let (before, size, after) = around(self.sizes().as_ref(), I);
         let mut y = Tensor::zeros_of(self.resized::<I, Out>(len));
         for i in 0..before {

@@ -43,6 +43,25 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         y
     }
 
+    /// `reduce` by what devices know by its name, too.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(super) fn reduce_by<const I: usize, T: Element>(
+        &self,
+        name: &str,
+        f: impl FnMut(&[E]) -> T,
+    ) -> Tensor<S::Removed, T>
+    where
+        S: Axis<I>,
+    {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            let mut sizes = x.sizes().to_vec();
+            sizes.remove(I);
+            return super::sure(super::on_gpu::reduced(shape_of(&sizes), name, &x, around(x.sizes(), I)));
+        }
+        self.reduce::<I, T>(f)
+    }
+
     /// The shape with another size of axis `I`.
     pub(super) fn resized<const I: usize, T: Shape>(&self, size: usize) -> T {
         let mut sizes = self.sizes().as_ref().to_vec();
@@ -50,13 +69,17 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         shape_of(&sizes)
     }
 
-    /// One element for each lane along axis `I`, with the axis kept at size 1.
-    pub(super) fn reduce_keep<const I: usize, T: Element>(&self, f: impl FnMut(&[E]) -> T) -> Tensor<S::With<D<1>>, T>
+    /// `reduce_by` with the axis kept at size 1.
+    pub(super) fn reduce_keep_by<const I: usize, T: Element>(
+        &self,
+        name: &str,
+        f: impl FnMut(&[E]) -> T,
+    ) -> Tensor<S::With<D<1>>, T>
     where
         S: Axis<I>,
     {
         let shape = self.resized::<I, S::With<D<1>>>(1);
-        self.reduce::<I, T>(f).into_shape(shape)
+        self.reduce_by::<I, T>(name, f).into_shape(shape)
     }
 
     /// A lane of `size` elements for each lane along axis `I`; `f` gets the old one and fills the new one.

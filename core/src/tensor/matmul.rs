@@ -4,7 +4,7 @@
 //! [`try_matmul`](Tensor::try_matmul) compares sizes that are known only at run time.
 
 use super::zip::shape_of;
-use super::{Storage, Tensor};
+use super::{Storage, Tensor, sure};
 use crate::backend::cpu;
 use crate::dim::{D, Dim, SameSize, StaticDim};
 use crate::element::Float;
@@ -133,7 +133,7 @@ impl<S: Shape, E: Float, A: Storage<E>> Tensor<S, E, A> {
         S::Columns: Inner<S::Rows>,
         S::Batch: SameBatch<S::OtherBatch>,
     {
-        self.product(other)
+        sure(self.product(other))
     }
 
     /// The matrix product where an inner size, or the number of matrices in two batches, is known only at run time.
@@ -170,21 +170,27 @@ impl<S: Shape, E: Float, A: Storage<E>> Tensor<S, E, A> {
         if b.len() == 3 && a[0] != b[0] {
             return Err(differ("the numbers of matrices of a product differ"));
         }
-        Ok(self.product(other))
+        self.product(other)
     }
 
-    fn product<T: Shape, B: Storage<E>>(&self, other: &Tensor<T, E, B>) -> Tensor<S::Output, E>
+    fn product<T: Shape, B: Storage<E>>(&self, other: &Tensor<T, E, B>) -> Result<Tensor<S::Output, E>>
     where
         S: MatMul<T>,
     {
         let [count, m, k, n] = self.shape().plan(&other.shape());
         let sizes = product_sizes(self.sizes().as_ref(), other.sizes().as_ref());
+        #[cfg(feature = "cuda")]
+        if super::on_gpu::pair(self, other)?.is_some() {
+            let (Some(a), Some(b)) = (self.memory(), other.memory()) else { unreachable!("both are there") };
+            let y = crate::backend::cuda::tensor::products((a, b), E::DTYPE, [count, m, k, n], (false, false))?;
+            return Ok(Tensor::of_memory(shape_of(&sizes), y));
+        }
         let mut y = Tensor::zeros_of(shape_of(&sizes));
         let (a, b, out) = (self.as_slice(), other.as_slice(), y.as_mut_slice());
         for i in 0..count {
             cpu::matmul(&a[i * m * k..][..m * k], &b[i * k * n..][..k * n], &mut out[i * m * n..][..m * n], (m, k, n));
         }
-        y
+        Ok(y)
     }
 }
 

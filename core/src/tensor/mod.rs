@@ -35,6 +35,8 @@ mod map;
 mod matmul;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+#[cfg(feature = "cuda")]
+pub(crate) mod on_gpu;
 pub(crate) mod permute;
 mod ranges;
 mod reduce;
@@ -66,6 +68,7 @@ use crate::error::{Error, Result};
 use crate::shape::{Shape, Sizes};
 use core::fmt::{self, Debug};
 use core::marker::PhantomData;
+use std::borrow::Cow;
 
 /// A tensor of shape `S` with elements `E`, `f32` unless said otherwise, row-major.
 ///
@@ -218,10 +221,24 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         self.data.as_slice()
     }
 
-    /// The elements, row-major.
+    /// The elements, row-major; from a GPU they are copied.
     #[must_use]
     pub fn to_vec(&self) -> Vec<E> {
-        self.as_slice().to_vec()
+        self.read().into_owned()
+    }
+
+    /// The elements, wherever they are.
+    pub(crate) fn read(&self) -> Cow<'_, [E]> {
+        #[cfg(feature = "cuda")]
+        if let Some(buffer) = self.data.as_buffer().filter(|buffer| buffer.gpu().is_some()) {
+            return Cow::Owned(sure(buffer.copied_to(&Device::Cpu)).into_vec());
+        }
+        Cow::Borrowed(self.as_slice())
+    }
+
+    /// A copy of the elements, where they are.
+    fn to_buffer(&self) -> Buffer<E> {
+        self.data.as_buffer().map_or_else(|| Buffer::copy_of(self.as_slice()), Buffer::clone)
     }
 
     /// The elements, row-major.
@@ -229,7 +246,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         self.as_slice().iter()
     }
 
-    /// The element at an index; `None` outside.
+    /// The element at an index; `None` outside. From a GPU it is copied.
     #[must_use]
     pub fn get(&self, index: S::Sizes) -> Option<E> {
         let mut flat = 0;
@@ -238,6 +255,10 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
                 return None;
             }
             flat = flat * size + i;
+        }
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = self.memory() {
+            return Some(sure(crate::backend::cuda::tensor::element(memory, flat)));
         }
         self.as_slice().get(flat).copied()
     }
@@ -251,7 +272,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// A tensor of its own with the same elements. See [`TensorView`].
     #[must_use]
     pub fn to_owned(&self) -> Tensor<S, E> {
-        Tensor { shape: self.shape, data: Buffer::copy_of(self.as_slice()), element: PhantomData }
+        Tensor { shape: self.shape, data: self.to_buffer(), element: PhantomData }
     }
 
     /// Where the elements are.
@@ -306,15 +327,15 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// ```
     pub fn try_shape<T: Shape>(&self) -> Result<Tensor<T, E>> {
         let shape = shape_of_type(self.sizes().as_ref())?;
-        Ok(Tensor { shape, data: Buffer::copy_of(self.as_slice()), element: PhantomData })
+        Ok(Tensor { shape, data: self.to_buffer(), element: PhantomData })
     }
 }
 
 impl<E: Element, B: Storage<E>> Tensor<(), E, B> {
-    /// The number of a tensor of rank 0.
+    /// The number of a tensor of rank 0; from a GPU it is copied.
     #[must_use]
     pub fn item(&self) -> E {
-        self.as_slice()[0]
+        self.read()[0]
     }
 }
 
@@ -341,6 +362,15 @@ impl<S: Shape, E: Element, B: StorageMut<E>> Tensor<S, E, B> {
     }
 }
 
+/// What only a GPU's failure keeps from being there.
+#[inline(always)]
+pub(crate) fn sure<T>(result: Result<T>) -> T {
+    result.unwrap_or_else(
+        #[cold]
+        |error| panic!("{error}"),
+    )
+}
+
 /// The shape of these sizes, if they are those of its type.
 pub(crate) fn shape_of_type<S: Shape>(sizes: &[usize]) -> Result<S> {
     S::from_sizes(sizes).ok_or_else(|| Error::Shape {
@@ -352,13 +382,13 @@ pub(crate) fn shape_of_type<S: Shape>(sizes: &[usize]) -> Result<S> {
 
 impl<S: Shape, E: Element, A: Storage<E>, B: Storage<E>> PartialEq<Tensor<S, E, B>> for Tensor<S, E, A> {
     fn eq(&self, other: &Tensor<S, E, B>) -> bool {
-        self.shape == other.shape && self.as_slice() == other.as_slice()
+        self.shape == other.shape && self.read() == other.read()
     }
 }
 
 impl<S: Shape, E: Element, B: Storage<E>> Debug for Tensor<S, E, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tensor {:?} {:?}", self.sizes().as_ref(), self.as_slice())
+        write!(f, "Tensor {:?} {:?}", self.sizes().as_ref(), self.read())
     }
 }
 

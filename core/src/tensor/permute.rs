@@ -63,6 +63,11 @@ fn push<E: Copy>(x: &[E], sizes: &[usize], strides: &[usize], y: &mut Vec<E>) {
 
 impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     fn in_order<T: Shape>(&self, order: &[usize]) -> Tensor<T, E> {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            let x = x.permuted(order);
+            return super::sure(super::on_gpu::copied(shape_of(x.sizes()), &x));
+        }
         let mut y = Vec::with_capacity(self.numel());
         let sizes = permuted(self.as_slice(), self.sizes().as_ref(), order, &mut y);
         Tensor::from_slice_of(shape_of(&sizes), &y).expect("as many elements as before")

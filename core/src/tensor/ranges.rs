@@ -82,6 +82,15 @@ impl<N: Dim, L: Label, B: Storage<L>> Tensor<(N,), L, B> {
     /// # Ok::<(), plywood::Error>(())
     /// ```
     pub fn one_hot<C: StaticDim, E: Numeric>(&self) -> Result<Tensor<(N, C), E>> {
+        #[cfg(feature = "cuda")]
+        if let Some(labels) = self.array() {
+            let shape = (self.shape().0, C::default());
+            return super::on_gpu::one_hot(shape, labels)?.map_err(|sample| Error::Label {
+                sample,
+                label: super::on_gpu::element(self, sample).to_string(),
+                classes: C::SIZE,
+            });
+        }
         let mut y = Tensor::zeros_of((self.shape().0, C::default()));
         for (sample, label) in self.iter().enumerate() {
             let class = label.to_usize().filter(|class| *class < C::SIZE).ok_or_else(|| Error::Label {

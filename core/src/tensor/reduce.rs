@@ -127,6 +127,12 @@ macro_rules! reductions {
             /// ```
             #[must_use]
             pub fn $all(&self) -> $Out {
+                #[cfg(feature = "cuda")]
+                if let Some(x) = self.array() {
+                    let y: Tensor<(), $Axis> =
+                        super::sure(super::on_gpu::reduced((), stringify!($all), &x, (1, x.numel(), 1)));
+                    return num_traits::NumCast::from(y.item()).expect("the same number");
+                }
                 ($f)(self.as_slice())
             }
 
@@ -146,7 +152,7 @@ macro_rules! reductions {
             where
                 S: Axis<I>,
             {
-                self.reduce($g)
+                self.reduce_by(stringify!($all), $g)
             }
 
             #[doc = concat!("[`", stringify!($all), "`](Tensor::", stringify!($all), ") along axis `I`, with the axis kept at size 1, as `keepdim` does in PyTorch.")]
@@ -163,7 +169,7 @@ macro_rules! reductions {
             where
                 S: Axis<I>,
             {
-                self.reduce_keep($g)
+                self.reduce_keep_by(stringify!($all), $g)
             }
         )*}
     };

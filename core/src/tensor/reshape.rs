@@ -1,5 +1,6 @@
 //! The same elements under another shape.
 
+use super::create::shape_of_numel;
 use super::zip::shape_of;
 use super::{Axis, FromNumel, NewAxis, Rows, Storage, Tensor, Unit};
 use crate::dim::{D, StaticDim};
@@ -67,7 +68,8 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// # Ok::<(), plywood::Error>(())
     /// ```
     pub fn try_reshape<T: FromNumel>(&self) -> Result<Tensor<T, E>> {
-        Tensor::from_slice(self.as_slice())
+        let shape = shape_of_numel(self.numel())?;
+        Ok(self.to_owned().into_shape(shape))
     }
 
     /// All elements in one dimension, as many as the type says; `try_reshape::<Shape![_]>()` where it does not.

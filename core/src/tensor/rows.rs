@@ -70,6 +70,16 @@ impl<S: Rows, E: Element, B: Storage<E>> Tensor<S, E, B> {
             .then(|| TensorView::of_slice(Default::default(), &self.as_slice()[index * len..][..len]))
     }
 
+    /// A row of its own, where this tensor is; `None` outside.
+    pub(crate) fn row_owned(&self, index: usize) -> Option<Tensor<S::Row, E>> {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            let of = |x: crate::backend::cuda::tensor::Array<'_>| super::on_gpu::copied(S::Row::default(), &x);
+            return (index < self.shape.rows()).then(|| super::sure(of(x.narrowed(0, index, 1))));
+        }
+        Some(self.row(index)?.to_owned())
+    }
+
     /// The rows, first to last. Nothing is copied.
     ///
     /// ```

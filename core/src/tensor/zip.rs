@@ -1,5 +1,7 @@
 //! Two tensors element by element, each repeated where it broadcasts.
 
+#[cfg(feature = "cuda")]
+use super::on_gpu;
 use super::{Broadcast, BroadcastTo, Storage, StorageMut, Tensor, TryBroadcast};
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -107,11 +109,37 @@ impl<S: Shape, E: Element, A: Storage<E>> Tensor<S, E, A> {
         Y: Element,
         B: Storage<F>,
     {
+        #[cfg(feature = "cuda")]
+        on_gpu::not_there("zip", self);
         let (a, b) = (self.sizes(), other.sizes());
         let sizes = broadcast(a.as_ref(), b.as_ref()).expect("sizes that broadcast by their types");
         let mut y = Tensor::zeros_of(shape_of(&sizes));
         zip(y.as_mut_slice(), &sizes, self.operand(&a), other.operand(&b), |y, a, b| *y = f(a, b));
         y
+    }
+
+    /// `zip` by a function that devices know, too: `code` is it in CUDA C++, in `x` and `y`.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(super) fn zip_by<T, F, Y, B>(
+        &self,
+        other: &Tensor<T, F, B>,
+        code: &str,
+        f: impl FnMut(E, F) -> Y,
+    ) -> Tensor<S::Output, Y>
+    where
+        S: Broadcast<T>,
+        T: Shape,
+        F: Element,
+        Y: Element,
+        B: Storage<F>,
+    {
+        #[cfg(feature = "cuda")]
+        if let Some(pair) = super::sure(on_gpu::pair(self, other)) {
+            let (a, b) = (self.sizes(), other.sizes());
+            let sizes = broadcast(a.as_ref(), b.as_ref()).expect("sizes that broadcast by their types");
+            return super::sure(on_gpu::zipped(shape_of(&sizes), pair, code));
+        }
+        self.zip(other, f)
     }
 
     /// f(x, y) for each two elements, broadcast, where sizes are known only at run time.
@@ -144,18 +172,49 @@ impl<S: Shape, E: Element, A: Storage<E>> Tensor<S, E, A> {
         Y: Element,
         B: Storage<F>,
     {
-        let (a, b) = (self.sizes(), other.sizes());
-        let shape = broadcast(a.as_ref(), b.as_ref()).and_then(|sizes| S::Output::from_sizes(&sizes));
-        let Some(shape) = shape else {
-            return Err(Error::Shape {
-                what: "shapes do not match",
-                left: Sizes(a.as_ref()).to_string(),
-                right: Sizes(b.as_ref()).to_string(),
-            });
-        };
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = self.memory() {
+            return Err(crate::backend::cuda::tensor::no_kernel("try_zip", memory.gpu()));
+        }
+        let (shape, a, b) = (self.try_broadcast(other)?, self.sizes(), other.sizes());
         let mut y = Tensor::zeros_of(shape);
         zip(y.as_mut_slice(), shape.sizes().as_ref(), self.operand(&a), other.operand(&b), |y, a, b| *y = f(a, b));
         Ok(y)
+    }
+
+    /// `try_zip` by a function that devices know, too, as for `zip_by`.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(super) fn try_zip_by<T, F, Y, B>(
+        &self,
+        other: &Tensor<T, F, B>,
+        code: &str,
+        f: impl FnMut(E, F) -> Y,
+    ) -> Result<Tensor<S::Output, Y>>
+    where
+        S: TryBroadcast<T>,
+        T: Shape,
+        F: Element,
+        Y: Element,
+        B: Storage<F>,
+    {
+        #[cfg(feature = "cuda")]
+        if let Some(pair) = on_gpu::pair(self, other)? {
+            return on_gpu::zipped(self.try_broadcast(other)?, pair, code);
+        }
+        self.try_zip(other, f)
+    }
+
+    fn try_broadcast<T: Shape, F: Element, B: Storage<F>>(&self, other: &Tensor<T, F, B>) -> Result<S::Output>
+    where
+        S: TryBroadcast<T>,
+    {
+        let (a, b) = (self.sizes(), other.sizes());
+        let shape = broadcast(a.as_ref(), b.as_ref()).and_then(|sizes| S::Output::from_sizes(&sizes));
+        shape.ok_or_else(|| Error::Shape {
+            what: "shapes do not match",
+            left: Sizes(a.as_ref()).to_string(),
+            right: Sizes(b.as_ref()).to_string(),
+        })
     }
 
     /// The same elements, repeated to another shape.
@@ -172,6 +231,10 @@ impl<S: Shape, E: Element, A: Storage<E>> Tensor<S, E, A> {
     where
         S: BroadcastTo<T>,
     {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(on_gpu::copied(shape, &x.broadcast_to(shape.sizes().as_ref())));
+        }
         let (mut y, sizes) = (Tensor::zeros_of(shape), self.sizes());
         let x = self.operand(&sizes);
         zip(y.as_mut_slice(), shape.sizes().as_ref(), x, x, |y, x, _| *y = x);
@@ -195,9 +258,36 @@ impl<S: Shape, E: Element, A: StorageMut<E>> Tensor<S, E, A> {
         F: Element,
         B: Storage<F>,
     {
+        #[cfg(feature = "cuda")]
+        on_gpu::not_there("zip_assign", self);
         let (sizes, other_sizes) = (self.sizes(), other.sizes());
         let other = other.operand(&other_sizes);
         zip(self.as_mut_slice(), sizes.as_ref(), other, other, |x, y, _| f(x, y));
+    }
+
+    /// `zip_assign` by a function that devices know, too: `code` gives the new `x`.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(crate) fn zip_assign_by<T, F, B>(&mut self, other: &Tensor<T, F, B>, code: &str, f: impl FnMut(&mut E, F))
+    where
+        T: BroadcastTo<S>,
+        F: Element,
+        B: Storage<F>,
+    {
+        #[cfg(feature = "cuda")]
+        if let Some((x, y)) = super::sure(on_gpu::pair(self, other)) {
+            return super::sure(on_gpu::assigned(&x, Some(y), code, &[] as &[E]));
+        }
+        self.zip_assign(other, f);
+    }
+
+    /// Each element by a function that devices know, too: `code` gives the new `x`, from `x` and `p`.
+    #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
+    pub(super) fn assign_by(&mut self, code: &str, numbers: &[E], f: impl FnMut(&mut E)) {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.array() {
+            return super::sure(on_gpu::assigned(&x, None, code, numbers));
+        }
+        self.as_mut_slice().iter_mut().for_each(f);
     }
 }
 

@@ -11,6 +11,7 @@ mod executor;
 mod gpu;
 mod kernels;
 mod library;
+mod loss;
 mod matmul;
 mod memory;
 #[cfg(feature = "nccl")]
@@ -18,9 +19,11 @@ mod nccl;
 mod network;
 mod optimizer;
 mod shapes;
+pub(crate) mod tensor;
 
 pub(crate) use executor::{Executor, Input, Stats};
 pub use gpu::Gpu;
+pub(crate) use loss::loss;
 pub(crate) use memory::Memory;
 #[cfg(feature = "nccl")]
 pub(crate) use nccl::{Communicator, UniqueId};
