@@ -30,14 +30,14 @@ fn trainer(device: &Device) -> Outcome<Trainer<Net, CrossEntropyLoss, Adam>> {
 }
 
 /// After an error, three good steps are those that follow the steps before it.
-fn goes_on<L: Clone, O: Optimizer<f32>>(
+fn goes_on<L, O: Optimizer<f32>>(
     here: &mut Trainer<Net, L, O>,
     there: &mut Trainer<Net, L, O>,
     worst: &mut crate::report::Worst,
 ) -> Outcome
 where
     Inputs<Net>: InputOf<Net, Inputs<Net>>,
-    L: Loss<Shape![_, 3], Labels, f32>,
+    L: Clone + Loss<Shape![_, 3], Labels, f32>,
 {
     for _ in 0..3 {
         let (expected, got) = (here.step(&x(10), &labels(10))?, there.step(&x(10), &labels(10))?);

@@ -18,6 +18,7 @@ fn bounds<E: Float>() -> f64 {
 }
 
 /// Trains on one batch; gives every loss, and the parameters after the last step.
+#[allow(clippy::type_complexity)]
 fn train<M, X, T, L, O>(
     model: M,
     (x, target): (&Tensor<X, M::Elem>, &T),

@@ -9,6 +9,7 @@ sequential! { struct Net { Linear(6, 40), Tanh, Linear(40, 33), SiLU, Linear(33,
 const STEPS: usize = 12;
 
 /// Data that every check trains on.
+#[allow(clippy::type_complexity)]
 fn batch<E: Float>() -> (Tensor<Shape![_, 6], E>, Tensor<Shape![_, 3], E>) {
     let mut rng = Generator::manual_seed(9);
     (Tensor::randn_of((Dyn(50), D), &mut rng), Tensor::randn_of((Dyn(50), D), &mut rng))
