@@ -286,7 +286,9 @@ fn what_is_wrong_is_said() {
     );
     let no_class = "the label of sample 1 is 7, but the network has 3 classes (0 to 2)";
     says(model.gradients(&there, &tensor![2, 7], &CrossEntropyLoss).unwrap_err(), no_class);
-    let labels: Tensor<Shape![2], i32> = tensor![2, 7].cast().unwrap();
+    let labels: Tensor<Shape![2], i64> = tensor![2, 7];
+    let labels_there = labels.cast::<i32>().unwrap().to(&gpu).unwrap();
+    says(model.gradients(&there, &labels_there, &CrossEntropyLoss).unwrap_err(), no_class);
     let labels_there = labels.to(&gpu).unwrap();
     says(model.gradients(&there, &labels_there, &CrossEntropyLoss).unwrap_err(), no_class);
     let t: Tensor<Shape![2, 3]> = Tensor::ones();

@@ -1,5 +1,6 @@
 //! A loss in words that a device with kernels of its own understands.
 
+use crate::backend::Buffer;
 use crate::backend::cuda::{self, Memory};
 use crate::element::{DType, Float, Label};
 use crate::error::{Error, Result};
@@ -40,6 +41,8 @@ pub enum Target<'t> {
     Labels { len: usize, of: Box<dyn Fn(usize) -> i32 + 't> },
     /// Numbers of the network's element type, or `i32` classes, on the device.
     There(&'t Memory),
+    /// `i32` classes on the device, made of others.
+    Made(Buffer<i32>),
 }
 
 impl<'t> Target<'t> {
@@ -51,16 +54,21 @@ impl<'t> Target<'t> {
         Target::Reals(bytemuck::cast_slice(target.as_slice()))
     }
 
+    /// The memory, if it is on the device already.
+    pub(crate) fn there(&self) -> Option<&Memory> {
+        match self {
+            Target::There(memory) => Some(memory),
+            Target::Made(buffer) => buffer.memory(),
+            Target::Reals(_) | Target::Labels { .. } => None,
+        }
+    }
+
     /// A class each; on a GPU, as `i32`.
     pub(super) fn labels<S: Shape, L: Label, B: Storage<L>>(target: &'t Tensor<S, L, B>) -> Result<Self> {
         if let Some(memory) = target.memory() {
-            if L::DTYPE == DType::I32 {
-                return Ok(Target::There(memory));
-            }
-            return Err(Error::NoKernel {
-                what: format!("CrossEntropyLoss of {} labels", L::DTYPE),
-                device: memory.gpu().to_string(),
-                hint: "; make the labels `i32`, or leave them on the CPU, from where each batch is copied",
+            return Ok(match L::DTYPE {
+                DType::I32 => Target::There(memory),
+                _ => Target::Made(target.cast::<i32>()?.into_data()),
             });
         }
         let labels = target.as_slice();
@@ -84,7 +92,8 @@ pub(super) fn computed<Y: Shape, S: Shape, E: Float, B: Storage<E>>(
     terms: Option<&mut Tensor<S, E>>,
 ) -> Result<f64> {
     let (memory, n) = (y.memory().expect("on a GPU"), y.numel());
-    if let Target::There(target) = &loss.target
+    let there = loss.target.there();
+    if let Some(target) = there
         && target.gpu() != memory.gpu()
     {
         return Err(Error::Devices {
@@ -100,19 +109,19 @@ pub(super) fn computed<Y: Shape, S: Shape, E: Float, B: Storage<E>>(
         Err(position) => position,
     };
     if loss.kind == LossKind::CrossEntropy {
-        let label = match &loss.target {
-            Target::There(labels) => cuda::tensor::element::<i32>(labels, position)?,
-            Target::Labels { of, .. } => of(position),
-            Target::Reals(_) => unreachable!("labels are whole numbers"),
+        let label = match (&loss.target, there) {
+            (_, Some(labels)) => cuda::tensor::element::<i32>(labels, position)?,
+            (Target::Labels { of, .. }, _) => of(position),
+            _ => unreachable!("labels are whole numbers"),
         };
         return Err(Error::Label { sample: position, label: label.to_string(), classes: loss.classes });
     }
     let (prediction, index) = (position < n, if position < n { position } else { position - n });
-    let value: E = match &loss.target {
+    let value: E = match (&loss.target, there) {
         _ if prediction => cuda::tensor::element(memory, index)?,
-        Target::There(target) => cuda::tensor::element(target, index)?,
-        Target::Reals(bytes) => bytemuck::pod_read_unaligned(&bytes[index * size_of::<E>()..][..size_of::<E>()]),
-        Target::Labels { .. } => unreachable!("probabilities are floats"),
+        (_, Some(target)) => cuda::tensor::element(target, index)?,
+        (Target::Reals(bytes), _) => bytemuck::pod_read_unaligned(&bytes[index * size_of::<E>()..][..size_of::<E>()]),
+        _ => unreachable!("probabilities are floats"),
     };
     Err(super::no_probability(prediction, index, super::wide(value)))
 }

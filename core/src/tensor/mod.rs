@@ -305,6 +305,12 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         Ok(Tensor { shape: self.shape, data: self.data.into_buffer().to(device)?, element: PhantomData })
     }
 
+    /// The elements' memory, the shape given up.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn into_data(self) -> Buffer<E> {
+        self.data.into_buffer()
+    }
+
     /// The elements' memory on a GPU.
     #[cfg(feature = "cuda")]
     pub(crate) fn memory(&self) -> Option<&Memory> {

@@ -258,11 +258,15 @@ impl Executor {
         };
         let target = match target {
             None => 0,
+            Some(target) if target.there().is_some() => {
+                let memory = target.there().expect("looked at just now");
+                there(target_lane, memory, memory.len())?
+            }
             Some(Target::Reals(from)) => here(target_lane, from.len(), &|to| to.copy_from_slice(from))?,
             Some(Target::Labels { len, of }) => here(target_lane, 4 * len, &|to| {
                 to.chunks_exact_mut(4).enumerate().for_each(|(i, to)| to.copy_from_slice(&of(i).to_ne_bytes()));
             })?,
-            Some(Target::There(memory)) => there(target_lane, memory, memory.len())?,
+            Some(Target::There(_) | Target::Made(_)) => unreachable!("it is on the GPU"),
         };
         Ok((x, target, slot))
     }
@@ -496,9 +500,8 @@ impl Executor {
     pub(crate) fn refusal(&self, loss: &DeviceLoss<'_>, position: u64) -> Result<Error> {
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let n = loss.batch * self.network.output;
-        let place = |target: &Target<'_>, at: usize, size: usize| match target {
-            Target::There(memory) => Some(memory.pointer() + (at * size) as u64),
-            _ => None,
+        let place = |target: &Target<'_>, at: usize, size: usize| {
+            target.there().map(|memory| memory.pointer() + (at * size) as u64)
         };
         if loss.kind == LossKind::CrossEntropy {
             let label = place(&loss.target, position, 4).map(|at| self.bytes(at, 4)).transpose()?;
