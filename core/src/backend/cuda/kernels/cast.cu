@@ -1,4 +1,4 @@
-// Copies of blocks of numbers: to bf16, filled, added, transposed.
+// Numbers as bf16.
 
 __device__ __forceinline__ unsigned bf16(float x) {
     unsigned bits = __float_as_uint(x);
@@ -22,49 +22,4 @@ extern "C" __global__ void __launch_bounds__(THREADS) to_bf16(const float* __res
         reinterpret_cast<Eight*>(y)[i] = eight;
     }
     for (size_t i = whole * 8 + thread_of_grid(); i < n; i += threads_of_grid()) y[i] = (unsigned short)bf16(x[i]);
-}
-
-/// y = value, n times. Any 1-D grid of 256 threads.
-extern "C" __global__ void __launch_bounds__(THREADS) fill(REAL* y, REAL value, size_t n) {
-    Pack pack;
-    for (unsigned j = 0; j < WIDTH; j++) pack.at[j] = value;
-    over(
-        n, aligned(y), [&](size_t i) { store(y, i, pack); }, [&](size_t i) { y[i] = value; }
-    );
-}
-
-/// y += x, n elements. Any 1-D grid of 256 threads.
-extern "C" __global__ void __launch_bounds__(THREADS) add(REAL* y, const REAL* x, size_t n) {
-    over(
-        n, aligned(y) && aligned(x),
-        [&](size_t i) {
-            Pack sum = load(y, i), other = load(x, i);
-#pragma unroll
-            for (unsigned j = 0; j < WIDTH; j++) sum.at[j] += other.at[j];
-            store(y, i, sum);
-        },
-        [&](size_t i) { y[i] += x[i]; }
-    );
-}
-
-/// y *= factor, n elements. Any 1-D grid of 256 threads.
-extern "C" __global__ void __launch_bounds__(THREADS) scale(REAL* y, REAL factor, size_t n) {
-    over(
-        n, aligned(y),
-        [&](size_t i) {
-            Pack pack = load(y, i);
-#pragma unroll
-            for (unsigned j = 0; j < WIDTH; j++) pack.at[j] *= factor;
-            store(y, i, pack);
-        },
-        [&](size_t i) { y[i] *= factor; }
-    );
-}
-
-/// y: [columns, rows] from x: [rows, columns], `batch` times, one matrix after the other. Any 1-D grid of 256 threads; a block
-/// takes 32 × 32 elements at a time.
-extern "C" __global__ void __launch_bounds__(THREADS)
-    transpose(const REAL* __restrict__ x, REAL* __restrict__ y, size_t batch, unsigned rows, unsigned columns) {
-    __shared__ REAL tile[32][33];
-    transpose_tiles(x, y, tile, batch, rows, columns);
 }

@@ -98,11 +98,6 @@ template <class V> __device__ __forceinline__ V plus(V x, V y) {
     return (V)((R)x + (R)y);
 }
 
-template <class V> __device__ __forceinline__ V minus(V x, V y) {
-    typedef typename Ring<V>::Type R;
-    return (V)((R)x - (R)y);
-}
-
 template <class V> __device__ __forceinline__ V times(V x, V y) {
     typedef typename Ring<V>::Type R;
     return (V)((R)x * (R)y);
@@ -222,72 +217,6 @@ __device__ __forceinline__ void sum_parts(const REAL* __restrict__ x, REAL* __re
             for (unsigned other = 1; other < THREADS / 32; other++) sum += sums[other][lane];
             y[i] = sum;
         }
-        __syncthreads();
-    }
-}
-
-__device__ __forceinline__ void fail(unsigned long long* bad, size_t position) {
-    atomicMax(bad, ~(unsigned long long)position);
-}
-
-/// Sizes of a tensor, outermost first, and how far neighbours along each dimension are apart in up to three operands: 0 where
-/// one is repeated.
-struct Nest {
-    unsigned rank;
-    size_t sizes[8];
-    size_t a[8], b[8], c[8];
-};
-
-/// Where in the operands element i is.
-struct At {
-    size_t a, b, c;
-};
-
-template <class Index> __device__ __forceinline__ At at(const Nest& nest, Index i) {
-    At at = {0, 0, 0};
-#pragma unroll
-    for (int d = 7; d >= 0; d--) {
-        if (d >= nest.rank) continue;
-        Index size = (Index)nest.sizes[d], rest = i / size;
-        size_t along = i - rest * size;
-        at.a += along * nest.a[d];
-        at.b += along * nest.b[d];
-        at.c += along * nest.c[d];
-        i = rest;
-    }
-    return at;
-}
-
-/// `f(i, at)` for each of n elements.
-template <class F> __device__ __forceinline__ void each_at(const Nest& nest, size_t n, F f) {
-    // A division of 32 bits is many times faster.
-    if (n <= 0xffffffffu)
-        for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) f(i, at<unsigned>(nest, (unsigned)i));
-    else
-        for (size_t i = thread_of_grid(); i < n; i += threads_of_grid()) f(i, at<size_t>(nest, i));
-}
-
-/// Whether a nest is one row of elements side by side, and of numbers that are repeated.
-__device__ __forceinline__ bool is_row(const Nest& nest) {
-    return nest.rank == 1 && nest.a[0] <= 1 && nest.b[0] <= 1 && nest.c[0] <= 1;
-}
-
-/// y: [columns, rows] from x: [rows, columns], `batch` times, one matrix after the other. Blocks of 256 threads, each 32 × 32
-/// elements at a time.
-template <class V>
-__device__ __forceinline__ void transpose_tiles(
-    const V* __restrict__ x, V* __restrict__ y, V (&tile)[32][33], size_t batch, size_t rows, size_t columns
-) {
-    unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    size_t across = (columns + 31) / 32, tiles = (rows + 31) / 32 * across;
-    for (size_t block = blockIdx.x; block < batch * tiles; block += gridDim.x) {
-        size_t start = block / tiles * rows * columns;
-        size_t row = block % tiles / across * 32, column = block % tiles % across * 32;
-        for (unsigned i = warp; i < 32; i += THREADS / 32)
-            if (row + i < rows && column + lane < columns) tile[i][lane] = x[start + (row + i) * columns + column + lane];
-        __syncthreads();
-        for (unsigned i = warp; i < 32; i += THREADS / 32)
-            if (column + i < columns && row + lane < rows) y[start + (column + i) * rows + row + lane] = tile[lane][i];
         __syncthreads();
     }
 }
