@@ -222,9 +222,9 @@ macro_rules! elementary {
     };
 }
 
-// The polynomial of eʳ: the best for r² · P(r) against eʳ − 1 − r in [−ln √2, ln √2], relative to eʳ. In both types,
-// those of erf are the best for x + x · P(x²) up to x = 0.875 and for P((x − m) / (x + m)) / (x + m), relative to the
-// result.
+// The polynomial of eʳ: the best for r² · P(r) against eʳ − 1 − r in [−ln √2, ln √2], relative to eʳ. In both types those
+// of erf and erfcx are the best, by Remez, for x + x · P(x²) against erf x up to 0.875, and for P((x − m) / (x + m)) /
+// (x + m) against e^(x²) · erfc x, relative to these.
 elementary! {
     f32 as u32, mantissa 23, exponents up to 127;
     exp from -104.0 to 89.0, ln 2 as 0.693_145_75 + 1.428_606_8e-6,
