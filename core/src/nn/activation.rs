@@ -319,19 +319,14 @@ impl Activation for GELU {
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
-        x * normal_cdf(x)
+        x * math::normal(x).0
     }
 
     #[inline(always)]
     fn derivative<E: Float>(x: E) -> E {
-        let density = math::exp(x * x * E::of(-0.5)) * E::of(0.398_942_280_401_432_7);
-        normal_cdf(x) + x * density
+        let (cdf, density) = math::normal(x);
+        cdf + x * density
     }
-}
-
-#[inline(always)]
-fn normal_cdf<E: Float>(x: E) -> E {
-    E::of(0.5) * (E::one() + (x * E::FRAC_1_SQRT_2()).erf())
 }
 
 /// ½ x · (1 + tanh(√(2/π) · (x + 0.044715 x³))), as `torch.nn.GELU(approximate="tanh")`.

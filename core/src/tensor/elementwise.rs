@@ -1,6 +1,7 @@
 //! Functions of every element.
 
 use super::{Broadcast, Storage, Tensor};
+use crate::backend::cpu::math;
 use crate::element::{Float, Numeric};
 use crate::nn::{Activation, ReLU, Sigmoid};
 use crate::shape::Shape;
@@ -58,7 +59,7 @@ functions! {
     asinh "The number whose hyperbolic sine is x" E::asinh, "asinh(x)", "[0.0, 1.0]" => "[0.0, 0.881374]";
     acosh "The number whose hyperbolic cosine is x" E::acosh, "acosh(x)", "[1.0, 2.0]" => "[0.0, 1.316958]";
     atanh "The number whose hyperbolic tangent is x" E::atanh, "atanh(x)", "[0.0, 0.5]" => "[0.0, 0.549306]";
-    erf "The error function of x" Float::erf, "erf(x)", "[0.0, 1.0]" => "[0.0, 0.842701]";
+    erf "The error function of x" math::erf, "erf(x)", "[0.0, 1.0]" => "[0.0, 0.842701]";
     sigmoid "1 / (1 + e⁻ˣ)" Sigmoid::forward, "1 / (1 + exp(-x))", "[0.0, 1.0]" => "[0.5, 0.731059]";
     relu "max(x, 0)" ReLU::forward, "x < 0 ? (X)0 : x", "[1.5, -1.0]" => "[1.5, 0.0]";
     softplus "ln(1 + eˣ)" softplus, "number::maximum(x, (X)0) + log1p(exp(-fabs(x)))", "[0.0, 100.0]" => "[0.693147, 100.0]";

@@ -11,14 +11,15 @@ type Pair = (fn(f32) -> f32, fn(f64) -> f64);
 /// Name, function, and the errors it may have in each type.
 type Row = (&'static str, Pair, fn(f64) -> f64, f64, f64);
 
-/// The function in `f64` by the standard library, by which the others are measured.
-const FUNCTIONS: [Row; 6] = [
+/// The function in `f64` by the standard library, or libm, by which the others are measured.
+const FUNCTIONS: [Row; 7] = [
     ("exp", (exp, exp), f64::exp, 1.02, 1.1),
     ("exp_m1", (exp_m1, exp_m1), f64::exp_m1, 1.69, 1.7),
     ("ln", (ln, ln), f64::ln, 0.84, 1.0),
     ("ln_1p", (ln_1p, ln_1p), f64::ln_1p, 0.84, 1.5),
     ("tanh", (tanh, tanh), f64::tanh, 2.71, 2.7),
     ("sigmoid", (sigmoid, sigmoid), |x| 1.0 / (1.0 + (-x).exp()), 2.49, 2.7),
+    ("erf", (erf, erf), libm::erf, 1.65, 1.7),
 ];
 
 /// The distance from the exact number, in units of the last place that f32 has there.
@@ -80,7 +81,7 @@ macro_rules! every_f32 {
     };
 }
 
-every_f32!(exp exp_m1 ln ln_1p tanh sigmoid);
+every_f32!(exp exp_m1 ln ln_1p tanh sigmoid erf);
 
 fn check_every_f32(name: &str) {
     let row = FUNCTIONS.into_iter().find(|row| row.0 == name).unwrap();
@@ -129,7 +130,7 @@ fn limits() {
         ($E:ident, $largest:literal, $smallest:literal) => {{
             let (inf, nan) = ($E::INFINITY, $E::NAN);
             let bits = |x: $E| x.to_bits();
-            for f in [exp, exp_m1, ln, ln_1p, tanh, sigmoid] {
+            for f in [exp, exp_m1, ln, ln_1p, tanh, sigmoid, erf] {
                 assert!(f(nan).is_nan());
             }
             assert_eq!([-inf, 0.0, -0.0, inf].map(exp::<$E>), [0.0, 1.0, 1.0, inf]);
@@ -138,6 +139,15 @@ fn limits() {
             assert_eq!([-1.0, inf].map(ln_1p::<$E>), [-inf, inf]);
             assert!(ln::<$E>(-1.0).is_nan() && ln::<$E>(-inf).is_nan() && ln_1p::<$E>(-1.5).is_nan());
             assert_eq!([-inf, inf].map(tanh::<$E>), [-1.0, 1.0]);
+            assert_eq!([-inf, inf].map(erf::<$E>), [-1.0, 1.0]);
+            assert_eq!([0.0, -0.0].map(erf::<$E>).map(bits), [0.0, -0.0].map(bits));
+            for x in [$E::MIN_POSITIVE, $E::MIN_POSITIVE / 8.0, $E::from_bits(9), $E::from_bits(8)] {
+                let near = bits(x * core::$E::consts::FRAC_2_SQRT_PI);
+                assert!(bits(erf(x)).abs_diff(near) <= 1 && bits(erf(-x)) == bits(-erf(x)), "{x:e}");
+            }
+            assert_eq!([-inf, 0.0, inf].map(|x| normal::<$E>(x).0), [0.0, 0.5, 1.0]);
+            assert_eq!([-inf, inf].map(|x| normal::<$E>(x).1), [0.0, 0.0]);
+            assert!(normal::<$E>(nan).0.is_nan() && normal::<$E>(nan).1.is_nan());
             assert_eq!([-inf, 0.0, inf].map(sigmoid::<$E>), [0.0, 0.5, 1.0]);
             for f in [exp_m1, ln_1p, tanh] {
                 for x in [0.0, -0.0, $E::MIN_POSITIVE / 8.0, -$E::MIN_POSITIVE / 8.0] {
@@ -150,4 +160,28 @@ fn limits() {
     }
     check!(f32, 88.72, -103.2);
     check!(f64, 709.78, -744.4);
+}
+
+/// Φ against libm's erfc and φ: off by a few units of the last place, and by x² of them in the tails, where x² is rounded.
+#[test]
+#[cfg(not(feature = "exact-math"))]
+fn normal_distribution() {
+    for i in -20_000..=20_000 {
+        let x = f64::from(i) / 1024.0;
+        let exact = |x: f64| {
+            (0.5 * libm::erfc(-x * core::f64::consts::FRAC_1_SQRT_2), (x * x * -0.5).exp() * 0.398_942_280_401_432_7)
+        };
+        let ((cdf, density), (cdf_32, density_32)) = (normal(x), normal(x as f32));
+        // Below the smallest normal f32, its places are farther apart.
+        let tiny = f64::from(f32::MIN_POSITIVE);
+        let limit = |epsilon: f64| epsilon * (4.0 + if x < 0.0 { x * x } else { 0.0 });
+        for (got, exact, limit, floor) in [
+            (cdf, exact(x).0, limit(f64::EPSILON), 0.0),
+            (density, exact(x).1, f64::EPSILON * (2.0 + x * x), 0.0),
+            (cdf_32.into(), exact(x).0, limit(f32::EPSILON.into()), tiny),
+            (density_32.into(), exact(x).1, f64::from(f32::EPSILON) * (2.0 + x * x), tiny),
+        ] {
+            assert!((got - exact).abs() <= limit * exact.max(floor), "{x}: {got:e}, not {exact:e}");
+        }
+    }
 }
