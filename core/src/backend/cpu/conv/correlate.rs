@@ -7,7 +7,7 @@ use core::ops::Range;
 
 /// Weights of so many bytes stay in the second cache while pixels pass by; of larger ones a few rows do, while all pixels
 /// pass.
-const RESIDENT: usize = 256 << 10;
+pub(super) const RESIDENT: usize = 256 << 10;
 /// The most elements of a strip of the result, unless it is a single line: it stays in the second cache until it is put
 /// where it belongs.
 const STRIP: usize = 48 << 10;
@@ -206,34 +206,33 @@ impl<E: Float + Convolve> Correlation<'_, E> {
     }
 }
 
-/// Puts the weights of a tap into the order in which the kernels read them; `weight` gives that of an output and a
-/// channel.
+/// Puts weights into the order in which the kernels read them; `weight` gives that of an output, a channel and a tap.
 pub(super) fn pack_weights<E: Float>(
     kernels: &Kernels<E>,
     by_outputs: bool,
     (outputs, channels, taps): (usize, usize, usize),
-    tap: usize,
     to: &mut [E],
-    weight: impl Fn(usize, usize) -> E,
+    weight: impl Fn(usize, usize, usize) -> E,
 ) {
-    if by_outputs {
-        let lanes = kernels.lanes;
-        for (v, to) in to.chunks_exact_mut(channels * taps * lanes).enumerate() {
-            for (c, to) in to.chunks_exact_mut(taps * lanes).enumerate() {
-                for (o, to) in (v * lanes..).zip(&mut to[tap * lanes..][..lanes]) {
-                    *to = if o < outputs { weight(o, c) } else { E::zero() };
+    let terms = channels * taps;
+    if terms == 0 {
+        return;
+    }
+    let pack = |start: usize, rows: usize, to: &mut [E]| {
+        for (c, to) in to.chunks_exact_mut(rows * taps).enumerate() {
+            for (t, to) in to.chunks_exact_mut(rows).enumerate() {
+                for (o, to) in (start..).zip(to) {
+                    *to = if o < outputs { weight(o, c, t) } else { E::zero() };
                 }
             }
         }
-        return;
-    }
-    for (start, rows) in groups(outputs, kernels.correlate.len()) {
-        let to = &mut to[start * channels * taps..][..rows * channels * taps];
-        for (c, to) in to.chunks_exact_mut(rows * taps).enumerate() {
-            for (i, to) in to[tap * rows..][..rows].iter_mut().enumerate() {
-                *to = weight(start + i, c);
-            }
-        }
+    };
+    if by_outputs {
+        let lanes = kernels.lanes;
+        (0..outputs).step_by(lanes).for_each(|start| pack(start, lanes, &mut to[start * terms..][..lanes * terms]));
+    } else {
+        let groups = groups(outputs, kernels.correlate.len());
+        groups.for_each(|(start, rows)| pack(start, rows, &mut to[start * terms..][..rows * terms]));
     }
 }
 

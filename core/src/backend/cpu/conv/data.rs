@@ -47,17 +47,21 @@ impl<E: Float + Convolve> Data<E> {
         self.planes().flat_map(|(plane, _)| self.conv.window.backward_taps(self.grid, plane).map(|(_, at)| at))
     }
 
-    /// Puts the weights of all planes into the order in which the kernels read them.
-    pub(super) fn pack(&self, w: &[E], to: &mut [E]) {
+    /// The places of the taps of all planes in the window.
+    pub(super) fn taps(&self) -> impl Iterator<Item = usize> {
+        self.planes().flat_map(|(plane, _)| self.conv.window.backward_taps(self.grid, plane).map(|(tap, _)| tap))
+    }
+
+    /// Puts the weights of all planes into the order in which the kernels read them. `taps` are as [`taps`](Data::taps).
+    pub(super) fn pack(&self, w: &[E], taps: &[usize], to: &mut [E]) {
         let Conv { in_channels, out_channels, window } = self.conv;
         let pair = packed_len(self.kernels, in_channels, out_channels);
         for (plane, range) in self.planes() {
             let by_outputs = self.by_outputs(plane, range.len());
-            for (i, (tap, _)) in window.backward_taps(self.grid, plane).enumerate() {
-                let weight = |c: usize, o: usize| w[(o * in_channels + c) * window.area() + tap];
-                let to = &mut to[range.start * pair..range.end * pair];
-                pack_weights(self.kernels, by_outputs, (in_channels, out_channels, range.len()), i, to, weight);
-            }
+            let taps = &taps[range.clone()];
+            let weight = |c: usize, o: usize, t: usize| w[(o * in_channels + c) * window.area() + taps[t]];
+            let to = &mut to[range.start * pair..range.end * pair];
+            pack_weights(self.kernels, by_outputs, (in_channels, out_channels, taps.len()), to, weight);
         }
     }
 

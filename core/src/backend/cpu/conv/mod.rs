@@ -156,11 +156,7 @@ fn forward<E: Float, A: Activation>(
         let areas = [packed_len(kernels, conv.out_channels, terms), conv.out_channels];
         memory::with(&memory::CALL, areas, |[packed, bias]| {
             let sizes = (conv.out_channels, conv.in_channels, taps);
-            for tap in 0..taps {
-                pack_weights(kernels, by_outputs, sizes, tap, packed, |o, c| {
-                    w[(o * conv.in_channels + c) * taps + tap]
-                });
-            }
+            pack_weights(kernels, by_outputs, sizes, packed, |o, c, t| w[(o * conv.in_channels + c) * taps + t]);
             match b {
                 Some(b) => bias.copy_from_slice(b),
                 None => bias.fill(E::zero()),
@@ -282,9 +278,10 @@ fn backward<E: Float, A: Activation>(
     let sums = own + conv.out_channels;
     let parts = (PARTIAL_SUMS / sums).clamp(2, PARTS).min(batch);
     let distances = weigh.offsets(conv.window.forward_taps(grid));
-    let distances = distances.chain(data.iter().flat_map(Data::distances));
+    let distances = distances.chain(data.iter().flat_map(|data| data.distances().chain(data.taps())));
     memory::with_taps(distances, |distances| {
         let (offsets, distances) = distances.split_at(weigh.offset_count());
+        let (distances, taps) = distances.split_at(distances.len() / 2);
         let packed = data.as_ref().map_or(0, Data::packed);
         let areas = [parts * sums, common, common_cells, packed, conv.in_channels];
         memory::with(&memory::CALL, areas, |[partial, common, common_cells, packed, zeros]| {
@@ -292,7 +289,7 @@ fn backward<E: Float, A: Activation>(
             common.fill(E::zero());
             zeros.fill(E::zero());
             if let Some(data) = &data {
-                data.pack(w, packed);
+                data.pack(w, taps, packed);
             }
             let packed = Packed { distances, weights: packed, zeros };
             let areas = [

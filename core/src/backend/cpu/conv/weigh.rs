@@ -4,7 +4,7 @@
 //! grid of the input then lies in blocks of as many channels as a vector has lanes, a vector for each cell. With few
 //! channels, a vector holds neighbouring pixels, and the sums of its lanes are added up at the end.
 
-use super::correlate::share;
+use super::correlate::{RESIDENT, share};
 use super::grid::Grid;
 use super::isa::{Convolve, Kernels, Tiles};
 use super::kernel::Reduce;
@@ -53,9 +53,10 @@ impl<E: Float + Convolve> Weigh<E> {
         self.outputs * self.vectors() * self.kernels.lanes
     }
 
-    /// Whether many images are added at once, because the sums are more than what an image adds to them.
+    /// Whether many images are added at once: where the sums do not stay in the second cache, and are more than the cells
+    /// of an image.
     pub(super) fn at_once(&self) -> bool {
-        self.cells() <= self.sums()
+        self.by_channels && self.sums() * size_of::<E>() > RESIDENT && self.cells() <= self.sums()
     }
 
     /// The kernels for the sums.
