@@ -69,7 +69,7 @@ pub struct Reduce<E> {
     pub images: usize,
     pub size: (usize, usize),
     /// The factor of row i is `i · a_row` from that of the first; of two lines, `a_line`; of two images, `a_image`. Along a
-    /// line it lies as `steps` say, or densely for [`in_pixels`].
+    /// line it lies as `steps` say. (For [`in_pixels`], there is one image, and `a` is dense.)
     pub a: *const E,
     pub a_row: usize,
     pub steps: *const usize,
@@ -148,34 +148,29 @@ pub(super) unsafe fn products<V: Vector, const R: usize, const C: usize>(job: &R
 ///
 /// # Safety
 ///
-/// As [`products`].
+/// As [`products`], for one image whose lines of `a` are dense.
 #[inline(always)]
 pub(super) unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
-    let Reduce {
-        images, size: (lines, columns), a, a_row, a_line, a_image, b, offsets, b_line, b_image, y, y_row, ..
-    } = *job;
+    let Reduce { size: (lines, columns), mut a, a_row, b, offsets, b_line, y, y_row, .. } = *job;
     // SAFETY: the caller's contract; loads end with the columns.
     unsafe {
         let mut sums = [[V::zero(); C]; R];
-        for n in 0..images {
-            let mut a = a.add(n * a_image);
-            let mut vectors = [b; C];
-            for c in 0..C {
-                vectors[c] = b.add(n * b_image + *offsets.add(c));
+        let mut vectors = [b; C];
+        for c in 0..C {
+            vectors[c] = b.add(*offsets.add(c));
+        }
+        for _ in 0..lines {
+            let mut j = 0;
+            while j + V::LANES <= columns {
+                multiply::<V, R, C>(&mut sums, |from| V::load(from.add(j)), a, a_row, &vectors);
+                j += V::LANES;
             }
-            for _ in 0..lines {
-                let mut j = 0;
-                while j + V::LANES <= columns {
-                    multiply::<V, R, C>(&mut sums, |from| V::load(from.add(j)), a, a_row, &vectors);
-                    j += V::LANES;
-                }
-                if j < columns {
-                    multiply::<V, R, C>(&mut sums, |from| V::load_first(from.add(j), columns - j), a, a_row, &vectors);
-                }
-                a = a.wrapping_add(a_line);
-                for c in 0..C {
-                    vectors[c] = vectors[c].wrapping_add(b_line);
-                }
+            if j < columns {
+                multiply::<V, R, C>(&mut sums, |from| V::load_first(from.add(j), columns - j), a, a_row, &vectors);
+            }
+            a = a.wrapping_add(columns);
+            for c in 0..C {
+                vectors[c] = vectors[c].wrapping_add(b_line);
             }
         }
         add_to::<V, R, C>(&sums, y, y_row);

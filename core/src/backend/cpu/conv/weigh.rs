@@ -122,6 +122,7 @@ impl<E: Float + Convolve> Weigh<E> {
         tiles: Range<usize>,
         sums: *mut E,
     ) {
+        assert!(images == 1 || self.by_channels, "the kernels for neighbouring pixels take one image");
         let lanes = self.kernels.lanes;
         let (kernels, unit) = (self.kernels(), if self.by_channels { lanes } else { 1 });
         let row = self.vectors() * lanes;
