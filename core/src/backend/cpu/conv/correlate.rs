@@ -1,13 +1,13 @@
 //! Sums over all taps and channels of a grid: the output of a convolution, or the gradient of its input.
 
 use super::isa::{Convolve, Kernels};
-use super::kernel::Correlate;
+use super::kernel::{Correlate, Reduce};
 use crate::element::Float;
 use core::ops::Range;
 
 /// Weights of so many bytes stay in the second cache while pixels pass by; of larger ones a few rows do, while all pixels
 /// pass.
-const RESIDENT: usize = 256 << 10;
+pub(super) const RESIDENT: usize = 256 << 10;
 /// The most elements of a strip of the result, unless it is a single line: it stays in the second cache until it is put
 /// where it belongs.
 const STRIP: usize = 48 << 10;
@@ -26,17 +26,58 @@ pub(super) struct Correlation<'a, E: 'static> {
     pub bias: &'a [E],
     /// Height and width of the result.
     pub size: (usize, usize),
+    /// What [`by_outputs`] says.
+    pub by_outputs: bool,
 }
 
 /// Some lines of the result of a [`Correlation`].
 pub(super) struct Strip<'a, E> {
     pub start: usize,
     pub lines: usize,
-    /// Line i of channel c begins at `c · row + i · line`.
     pub data: &'a [E],
-    pub row: usize,
-    pub line: usize,
+    pub channels: usize,
+    pub layout: Layout,
 }
+
+/// Where the pixels of a strip are.
+#[derive(Clone, Copy)]
+pub(super) enum Layout {
+    /// Line i of channel c begins at `c · row + i · line`.
+    Planes { row: usize, line: usize },
+    /// All channels of a pixel, so far from those of the next; the lines are dense.
+    Pixels { pixel: usize },
+}
+
+/// Whether a vector shall hold output channels rather than neighbouring pixels: what takes less time, in multiply-adds of
+/// vectors. `terms` are those of a sum, `line` is that of the grid.
+pub(super) fn by_outputs<E>(
+    kernels: &Kernels<E>,
+    size: (usize, usize),
+    line: usize,
+    outputs: usize,
+    terms: usize,
+) -> bool {
+    if size.0 * size.1 == 0 {
+        return false;
+    }
+    let (rows, vectors) = (kernels.correlate.len(), kernels.correlate[0].len());
+    // A tile's step has its products and its loads, of which those of neighbouring pixels cross cache lines; and it cannot
+    // be shorter than the latency of a product allows.
+    let steps = |down: usize, across: usize, load: usize| -> usize {
+        let step = |r: usize, c: usize| (r * c).max(r + load * c).max(LATENCY);
+        groups(down, rows).map(|(_, r)| groups(across, vectors).map(|(_, c)| step(r, c)).sum::<usize>()).sum()
+    };
+    let pixels = ((size.0 - 1) * line + size.1).div_ceil(kernels.lanes);
+    let by_pixels = steps(outputs, pixels, 2).saturating_mul(terms);
+    let by_outputs = size.0 * steps(size.1, outputs.div_ceil(kernels.lanes), 1);
+    let transpose = size.0 * size.1 * outputs * TRANSPOSE;
+    by_outputs.saturating_mul(terms).saturating_add(transpose) < by_pixels
+}
+
+/// The multiply-adds that a processor begins until it ends the first.
+const LATENCY: usize = 8;
+/// The price of putting an element into its channel, in multiply-adds of a vector.
+const TRANSPOSE: usize = 2;
 
 impl<E: Float + Convolve> Correlation<'_, E> {
     fn outputs(&self) -> usize {
@@ -52,9 +93,18 @@ impl<E: Float + Convolve> Correlation<'_, E> {
         (STRIP / (self.outputs() * self.line)).clamp(1, self.size.0)
     }
 
+    /// The elements of so many lines.
+    fn lines_len(&self, lines: usize) -> usize {
+        if self.by_outputs {
+            lines * self.size.1 * self.outputs().next_multiple_of(self.kernels.lanes)
+        } else {
+            self.outputs() * self.row(lines)
+        }
+    }
+
     /// The memory for a strip.
     pub(super) fn strip_len(&self) -> usize {
-        self.outputs() * self.row(self.strip())
+        if self.size.0 * self.size.1 == 0 { 0 } else { self.lines_len(self.strip()) }
     }
 
     /// Calls `done` with each strip of the result.
@@ -66,19 +116,69 @@ impl<E: Float + Convolve> Correlation<'_, E> {
     pub(super) unsafe fn run(&self, cells: &[E], strip: &mut [E], mut done: impl FnMut(Strip<'_, E>)) {
         let count = self.size.0.div_ceil(self.strip());
         for (start, lines) in shares(self.size.0, count) {
-            let row = self.row(lines);
-            let strip = &mut strip[..self.outputs() * row];
-            let cells = &cells[start * self.line..];
+            let strip = &mut strip[..self.lines_len(lines)];
+            let cells = cells[start * self.line..].as_ptr();
             // SAFETY: the caller's contract; the lines are some of the result's.
-            unsafe { self.tiles(cells.as_ptr(), strip.as_mut_ptr(), row) }
-            done(Strip { start, lines, data: strip, row, line: self.line });
+            let layout = unsafe {
+                if self.by_outputs {
+                    let pixel = self.outputs().next_multiple_of(self.kernels.lanes);
+                    self.tiles_of_outputs(cells, strip, pixel);
+                    Layout::Pixels { pixel }
+                } else {
+                    let row = self.row(lines);
+                    self.tiles_of_pixels(cells, strip.as_mut_ptr(), row);
+                    Layout::Planes { row, line: self.line }
+                }
+            };
+            done(Strip { start, lines, data: strip, channels: self.outputs(), layout });
+        }
+    }
+
+    /// Vectors of output channels of each pixel of a strip, which is `pixel` elements from the next.
+    ///
+    /// # Safety
+    ///
+    /// As [`run`](Correlation::run), with cells from the first of a strip on.
+    unsafe fn tiles_of_outputs(&self, cells: *const E, strip: &mut [E], pixel: usize) {
+        let Kernels { lanes, products, .. } = *self.kernels;
+        let (terms, columns) = (self.channels * self.taps.len(), self.size.1);
+        for strip in strip.chunks_exact_mut(pixel) {
+            let (outputs, behind) = strip.split_at_mut(self.outputs());
+            outputs.copy_from_slice(self.bias);
+            behind.fill(E::zero());
+        }
+        let offsets: [usize; 4] = core::array::from_fn(|v| v * terms * lanes);
+        let lines = strip.len() / (pixel * columns);
+        // The weights of a few vectors stay in the second cache while all pixels pass.
+        for (v, vectors) in groups(pixel / lanes, products[0].len()) {
+            for (line, (j, pixels)) in
+                (0..lines).flat_map(|line| groups(columns, products.len()).map(move |j| (line, j)))
+            {
+                let job = Reduce {
+                    images: 1,
+                    size: (self.channels, self.taps.len()),
+                    a: cells.wrapping_add(line * self.line + j),
+                    a_row: 1,
+                    steps: self.taps.as_ptr(),
+                    a_line: self.channel,
+                    a_image: 0,
+                    b: self.weights[v * lanes * terms..].as_ptr(),
+                    offsets: offsets.as_ptr(),
+                    b_line: self.taps.len() * lanes,
+                    b_image: 0,
+                    y: strip[(line * columns + j) * pixel + v * lanes..].as_mut_ptr(),
+                    y_row: pixel,
+                };
+                // SAFETY: the caller's contract; pixels and vectors are inside the strip.
+                unsafe { products[pixels - 1][vectors - 1](&job) }
+            }
         }
     }
 
     /// # Safety
     ///
     /// As [`run`](Correlation::run), with cells from the first of a strip on, and a strip of such rows.
-    unsafe fn tiles(&self, cells: *const E, strip: *mut E, row: usize) {
+    unsafe fn tiles_of_pixels(&self, cells: *const E, strip: *mut E, row: usize) {
         let Kernels { lanes, correlate, .. } = *self.kernels;
         let terms = self.channels * self.taps.len();
         let pixels = || groups(row / lanes, correlate[0].len());
@@ -106,23 +206,39 @@ impl<E: Float + Convolve> Correlation<'_, E> {
     }
 }
 
-/// Puts the weights of a tap into the order in which the kernels read them; `weight` gives that of an output and a
-/// channel.
-pub(super) fn pack_weights<E: Copy>(
+/// Puts weights into the order in which the kernels read them; `weight` gives that of an output, a channel and a tap.
+pub(super) fn pack_weights<E: Float>(
     kernels: &Kernels<E>,
+    by_outputs: bool,
     (outputs, channels, taps): (usize, usize, usize),
-    tap: usize,
     to: &mut [E],
-    weight: impl Fn(usize, usize) -> E,
+    weight: impl Fn(usize, usize, usize) -> E,
 ) {
-    for (start, rows) in groups(outputs, kernels.correlate.len()) {
-        let to = &mut to[start * channels * taps..][..rows * channels * taps];
+    let terms = channels * taps;
+    if terms == 0 {
+        return;
+    }
+    let pack = |start: usize, rows: usize, to: &mut [E]| {
         for (c, to) in to.chunks_exact_mut(rows * taps).enumerate() {
-            for (i, to) in to[tap * rows..][..rows].iter_mut().enumerate() {
-                *to = weight(start + i, c);
+            for (t, to) in to.chunks_exact_mut(rows).enumerate() {
+                for (o, to) in (start..).zip(to) {
+                    *to = if o < outputs { weight(o, c, t) } else { E::zero() };
+                }
             }
         }
+    };
+    if by_outputs {
+        let lanes = kernels.lanes;
+        (0..outputs).step_by(lanes).for_each(|start| pack(start, lanes, &mut to[start * terms..][..lanes * terms]));
+    } else {
+        let groups = groups(outputs, kernels.correlate.len());
+        groups.for_each(|(start, rows)| pack(start, rows, &mut to[start * terms..][..rows * terms]));
     }
+}
+
+/// The memory for packed weights.
+pub(super) fn packed_len<E>(kernels: &Kernels<E>, outputs: usize, terms: usize) -> usize {
+    outputs.next_multiple_of(kernels.lanes).saturating_mul(terms)
 }
 
 /// Cuts `0..len` into as few groups of at most `most` as there can be, of about equal size: (start, size).

@@ -3,7 +3,7 @@
 //! With a stride of s, the pixels that leave the same remainders are reached by the same taps. So each of s × s planes of
 //! the input is a convolution of stride 1 of the output's gradient, with its own taps.
 
-use super::correlate::{Correlation, pack_weights};
+use super::correlate::{Correlation, by_outputs, pack_weights, packed_len};
 use super::grid::Grid;
 use super::isa::{Convolve, Kernels};
 use super::{Conv, spread};
@@ -47,21 +47,36 @@ impl<E: Float + Convolve> Data<E> {
         self.planes().flat_map(|(plane, _)| self.conv.window.backward_taps(self.grid, plane).map(|(_, at)| at))
     }
 
-    /// Puts the weights of all planes into the order in which the kernels read them.
-    pub(super) fn pack(&self, w: &[E], to: &mut [E]) {
+    /// The places of the taps of all planes in the window.
+    pub(super) fn taps(&self) -> impl Iterator<Item = usize> {
+        self.planes().flat_map(|(plane, _)| self.conv.window.backward_taps(self.grid, plane).map(|(tap, _)| tap))
+    }
+
+    /// Puts the weights of all planes into the order in which the kernels read them. `taps` are as [`taps`](Data::taps).
+    pub(super) fn pack(&self, w: &[E], taps: &[usize], to: &mut [E]) {
         let Conv { in_channels, out_channels, window } = self.conv;
-        let pair = in_channels * out_channels;
+        let pair = packed_len(self.kernels, in_channels, out_channels);
         for (plane, range) in self.planes() {
-            for (i, (tap, _)) in window.backward_taps(self.grid, plane).enumerate() {
-                let weight = |c: usize, o: usize| w[(o * in_channels + c) * window.area() + tap];
-                let to = &mut to[range.start * pair..range.end * pair];
-                pack_weights(self.kernels, (in_channels, out_channels, range.len()), i, to, weight);
-            }
+            let by_outputs = self.by_outputs(plane, range.len());
+            let taps = &taps[range.clone()];
+            let weight = |c: usize, o: usize, t: usize| w[(o * in_channels + c) * window.area() + taps[t]];
+            let to = &mut to[range.start * pair..range.end * pair];
+            pack_weights(self.kernels, by_outputs, (in_channels, out_channels, taps.len()), to, weight);
         }
     }
 
+    /// The memory of the weights of all planes.
+    pub(super) fn packed(&self) -> usize {
+        packed_len(self.kernels, self.conv.in_channels, self.conv.out_channels * self.conv.window.area())
+    }
+
+    fn by_outputs(&self, plane: (usize, usize), taps: usize) -> bool {
+        let Conv { in_channels, out_channels, window } = self.conv;
+        by_outputs(self.kernels, window.plane(plane), self.grid.line, in_channels, out_channels * taps)
+    }
+
     fn correlation<'a>(&self, packed: Packed<'a, E>, plane: (usize, usize), taps: Range<usize>) -> Correlation<'a, E> {
-        let pair = self.conv.in_channels * self.conv.out_channels;
+        let pair = packed_len(self.kernels, self.conv.in_channels, self.conv.out_channels);
         Correlation {
             kernels: self.kernels,
             line: self.grid.line,
@@ -71,6 +86,7 @@ impl<E: Float + Convolve> Data<E> {
             weights: &packed.weights[taps.start * pair..taps.end * pair],
             bias: packed.zeros,
             size: self.conv.window.plane(plane),
+            by_outputs: self.by_outputs(plane, taps.len()),
         }
     }
 
@@ -81,8 +97,7 @@ impl<E: Float + Convolve> Data<E> {
 
     /// The memory of a strip.
     pub(super) fn strip(&self, packed: Packed<'_, E>) -> usize {
-        // The first plane is the largest.
-        self.correlation(packed, (0, 0), 0..0).strip_len()
+        self.planes().map(|(plane, taps)| self.correlation(packed, plane, taps).strip_len()).max().unwrap_or(0)
     }
 
     /// The gradient of an image from that of its output.

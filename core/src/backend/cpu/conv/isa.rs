@@ -15,8 +15,8 @@ pub struct Kernels<E: 'static> {
     pub lanes: usize,
     /// [`kernel::correlate`].
     pub correlate: Tiles<Correlate<E>>,
-    /// [`kernel::over_pixels`].
-    pub over_pixels: Tiles<Reduce<E>>,
+    /// [`kernel::products`].
+    pub products: Tiles<Reduce<E>>,
     /// [`kernel::in_pixels`].
     pub in_pixels: Tiles<Reduce<E>>,
     /// [`kernel::copy`].
@@ -60,9 +60,9 @@ macro_rules! kernels {
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn over_pixels<const R: usize, const C: usize>(job: &Reduce<$E>) {
+            unsafe fn products<const R: usize, const C: usize>(job: &Reduce<$E>) {
                 // SAFETY: see above.
-                unsafe { kernel::over_pixels::<$V, R, C>(job) }
+                unsafe { kernel::products::<$V, R, C>(job) }
             }
 
             $(#[target_feature(enable = $features)])?
@@ -86,7 +86,7 @@ macro_rules! kernels {
             pub(super) $item KERNELS: Kernels<$E> = Kernels {
                 lanes: <$V as Vector>::LANES,
                 correlate: tiles!(correlate, $registers),
-                over_pixels: tiles!(over_pixels, $registers),
+                products: tiles!(products, $registers),
                 in_pixels: tiles!(in_pixels, $registers),
                 copy,
                 sum_lanes,

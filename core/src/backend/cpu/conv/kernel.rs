@@ -63,53 +63,81 @@ pub(super) unsafe fn correlate<V: Vector, const R: usize, const C: usize>(job: &
     }
 }
 
-/// One call of [`over_pixels`] or [`in_pixels`].
+/// One call of [`products`] or [`in_pixels`].
 pub struct Reduce<E> {
-    /// The rows and columns of pixels to sum over.
+    /// The images, lines and columns to sum over.
+    pub images: usize,
     pub size: (usize, usize),
-    /// Channel i of the output's gradient begins at `i · a_row`; its pixels are dense.
+    /// The factor of row i is `i · a_row` from that of the first; of two lines, `a_line`; of two images, `a_image`. Along a
+    /// line it lies as `steps` say. (For [`in_pixels`], there is one image, and `a` is dense.)
     pub a: *const E,
     pub a_row: usize,
-    /// The distances of the vectors of the input from its first pixel, and of two of its rows.
+    pub steps: *const usize,
+    pub a_line: usize,
+    pub a_image: usize,
+    /// The distances of the vectors from the first, of two lines and of two images.
     pub b: *const E,
     pub offsets: *const usize,
     pub b_line: usize,
+    pub b_image: usize,
     /// Vector c of row i is at `i · y_row + c · LANES`.
     pub y: *mut E,
     pub y_row: usize,
 }
 
-/// R output channels by C vectors of weights: a vector holds input channels, and lies LANES from that of the next pixel.
+/// R rows of C vectors: `y[i] += Σ a[i] · b`, an element times a vector, which lies LANES from the next of its line.
+///
+/// For the gradient of the weights, the rows are output channels, a vector holds input channels, and the sum is over the
+/// pixels. For an output, the rows are neighbouring pixels, a vector holds output channels, and the sum is over the
+/// channels (the lines) and the taps.
 ///
 /// # Safety
 ///
-/// The machine has V's instructions; `a` holds R channels and `b` C vectors for every pixel; `y` can be read and written.
+/// The machine has V's instructions; `a` holds R factors and `b` C vectors for every term; `y` can be read and written.
 #[inline(always)]
-pub(super) unsafe fn over_pixels<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
-    let Reduce { size: (rows, columns), mut a, a_row, b, offsets, b_line, y, y_row } = *job;
+pub(super) unsafe fn products<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
+    let Reduce {
+        images,
+        size: (lines, columns),
+        a,
+        a_row,
+        steps,
+        a_line,
+        a_image,
+        b,
+        offsets,
+        b_line,
+        b_image,
+        y,
+        y_row,
+    } = *job;
     // SAFETY: the caller's contract.
     unsafe {
         let mut sums = [[V::zero(); C]; R];
-        let mut vectors = [b; C];
-        for c in 0..C {
-            vectors[c] = b.add(*offsets.add(c));
-        }
-        for _ in 0..rows {
-            for j in 0..columns {
-                let mut inputs = [V::zero(); C];
-                for c in 0..C {
-                    inputs[c] = V::load(vectors[c].add(j * V::LANES));
-                }
-                for i in 0..R {
-                    let factor = V::splat(*a.add(i * a_row));
+        for n in 0..images {
+            let mut a = a.add(n * a_image);
+            let mut vectors = [b; C];
+            for c in 0..C {
+                vectors[c] = b.add(n * b_image + *offsets.add(c));
+            }
+            for _ in 0..lines {
+                for j in 0..columns {
+                    let at = a.add(*steps.add(j));
+                    let mut inputs = [V::zero(); C];
                     for c in 0..C {
-                        sums[i][c] = factor.mul_add(inputs[c], sums[i][c]);
+                        inputs[c] = V::load(vectors[c].add(j * V::LANES));
+                    }
+                    for i in 0..R {
+                        let factor = V::splat(*at.add(i * a_row));
+                        for c in 0..C {
+                            sums[i][c] = factor.mul_add(inputs[c], sums[i][c]);
+                        }
                     }
                 }
-                a = a.wrapping_add(1);
-            }
-            for c in 0..C {
-                vectors[c] = vectors[c].wrapping_add(b_line);
+                a = a.wrapping_add(a_line);
+                for c in 0..C {
+                    vectors[c] = vectors[c].wrapping_add(b_line);
+                }
             }
         }
         add_to::<V, R, C>(&sums, y, y_row);
@@ -120,10 +148,10 @@ pub(super) unsafe fn over_pixels<V: Vector, const R: usize, const C: usize>(job:
 ///
 /// # Safety
 ///
-/// As [`over_pixels`].
+/// As [`products`], for one image whose lines of `a` are dense.
 #[inline(always)]
 pub(super) unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
-    let Reduce { size: (rows, columns), mut a, a_row, b, offsets, b_line, y, y_row } = *job;
+    let Reduce { size: (lines, columns), mut a, a_row, b, offsets, b_line, y, y_row, .. } = *job;
     // SAFETY: the caller's contract; loads end with the columns.
     unsafe {
         let mut sums = [[V::zero(); C]; R];
@@ -131,7 +159,7 @@ pub(super) unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &
         for c in 0..C {
             vectors[c] = b.add(*offsets.add(c));
         }
-        for _ in 0..rows {
+        for _ in 0..lines {
             let mut j = 0;
             while j + V::LANES <= columns {
                 multiply::<V, R, C>(&mut sums, |from| V::load(from.add(j)), a, a_row, &vectors);

@@ -30,9 +30,10 @@ use super::simd::{Op, Simd, on};
 use crate::element::Float;
 use crate::nn::Activation;
 use core::marker::PhantomData;
+use core::ops::Range;
 use core::slice::from_raw_parts_mut;
 pub(super) use correlate::share;
-use correlate::{Correlation, pack_weights};
+use correlate::{Correlation, by_outputs, pack_weights, packed_len};
 use data::{Data, Packed};
 use weigh::Weigh;
 
@@ -84,6 +85,8 @@ impl Conv {
 const PARTS: usize = 16;
 /// The most elements of the partial sums of all parts, but two parts may always be.
 const PARTIAL_SUMS: usize = 4 << 20;
+/// The most elements of the cells of images that are added to the sums at once, but one always is.
+const AT_ONCE: usize = 1 << 20;
 /// What a thread does in a nanosecond, in multiply-adds: an estimate.
 const SPEED: usize = 40;
 
@@ -136,7 +139,7 @@ fn forward<E: Float, A: Activation>(
     conv: &Conv,
 ) {
     conv.check(batch, x, w, y);
-    let (input, output, weights) = conv.sizes();
+    let (input, output, _) = conv.sizes();
     let size = conv.window.output();
     assert!(isa.is_available(), "{isa:?} on a machine without it");
     assert!(b.is_none_or(|b| b.len() == conv.out_channels), "parameters are not of their sizes");
@@ -147,12 +150,13 @@ fn forward<E: Float, A: Activation>(
     let kernels = E::kernels(isa);
     let grid = conv.window.forward_grid();
     let taps = conv.window.area();
+    let terms = conv.in_channels * taps;
+    let by_outputs = by_outputs(kernels, size, grid.line, conv.out_channels, terms);
     memory::with_taps(conv.window.forward_taps(grid), |distances| {
-        memory::with(&memory::CALL, [weights, conv.out_channels], |[packed, bias]| {
+        let areas = [packed_len(kernels, conv.out_channels, terms), conv.out_channels];
+        memory::with(&memory::CALL, areas, |[packed, bias]| {
             let sizes = (conv.out_channels, conv.in_channels, taps);
-            for tap in 0..taps {
-                pack_weights(kernels, sizes, tap, packed, |o, c| w[(o * conv.in_channels + c) * taps + tap]);
-            }
+            pack_weights(kernels, by_outputs, sizes, packed, |o, c, t| w[(o * conv.in_channels + c) * taps + t]);
             match b {
                 Some(b) => bias.copy_from_slice(b),
                 None => bias.fill(E::zero()),
@@ -166,6 +170,7 @@ fn forward<E: Float, A: Activation>(
                 weights: packed,
                 bias,
                 size,
+                by_outputs,
             };
             let (y, pre) = (Shared(y.as_mut_ptr()), Shared(pre.as_mut_ptr()));
             let parts = batch.min(PARTS);
@@ -208,7 +213,7 @@ struct Activate<'a, E, A> {
     pre: &'a mut [E],
     /// The elements of a channel, and those of the lines.
     area: usize,
-    lines: core::ops::Range<usize>,
+    lines: Range<usize>,
     activation: PhantomData<A>,
 }
 
@@ -265,37 +270,47 @@ fn backward<E: Float, A: Activation>(
     let weigh = Weigh::new(kernels, grid, conv);
     let data = dx.is_some().then(|| Data::new(kernels, conv));
     let products = conv.multiply_adds() * if data.is_some() { 2 } else { 1 };
+    // Either each part sums over its images, or all images of a round are added up at once, in parts of the sums.
+    let round = if weigh.at_once() { (AT_ONCE / weigh.cells()).clamp(1, batch) } else { batch };
+    let (own, common, common_cells) =
+        if weigh.at_once() { (0, weigh.sums(), round * weigh.cells()) } else { (weigh.sums(), 0, 0) };
     // The sums of a part: of the weights, then of the biases.
-    let sums = weigh.sums() + conv.out_channels;
+    let sums = own + conv.out_channels;
     let parts = (PARTIAL_SUMS / sums).clamp(2, PARTS).min(batch);
     let distances = weigh.offsets(conv.window.forward_taps(grid));
-    let distances = distances.chain(data.iter().flat_map(Data::distances));
+    let distances = distances.chain(data.iter().flat_map(|data| data.distances().chain(data.taps())));
     memory::with_taps(distances, |distances| {
-        let (offsets, distances) = distances.split_at(weigh.vectors());
-        let areas = [parts * sums, if data.is_some() { weights } else { 0 }, conv.in_channels];
-        memory::with(&memory::CALL, areas, |[partial, packed, zeros]| {
+        let (offsets, distances) = distances.split_at(weigh.offset_count());
+        let (distances, taps) = distances.split_at(distances.len() / 2);
+        let packed = data.as_ref().map_or(0, Data::packed);
+        let areas = [parts * sums, common, common_cells, packed, conv.in_channels];
+        memory::with(&memory::CALL, areas, |[partial, common, common_cells, packed, zeros]| {
             partial.fill(E::zero());
+            common.fill(E::zero());
             zeros.fill(E::zero());
             if let Some(data) = &data {
-                data.pack(w, packed);
+                data.pack(w, taps, packed);
             }
             let packed = Packed { distances, weights: packed, zeros };
             let areas = [
-                weigh.cells(),
+                if weigh.at_once() { 0 } else { weigh.cells() },
                 data.as_ref().map_or(0, Data::cells),
                 data.as_ref().map_or(0, |data| data.strip(packed)),
             ];
             let dx = dx.map(|dx| Shared(dx.as_mut_ptr()));
             let dy = Shared(dy.as_mut_ptr());
             let shared = Shared(partial.as_mut_ptr());
-            run(parts, batch * products, |part| {
+            let shared_sums = Shared(common.as_mut_ptr());
+            let shared_cells = Shared(common_cells.as_mut_ptr());
+            let images = |part: usize, round: &Range<usize>| {
                 // SAFETY: there are so many sums for each part.
                 let sums = unsafe { from_raw_parts_mut(shared.get().add(part * sums), sums) };
-                let (sums, db) = sums.split_at_mut(weigh.sums());
+                let (sums, db) = sums.split_at_mut(own);
                 memory::with(&memory::JOB, areas, |[x_cells, dy_cells, strip]| {
                     x_cells.fill(E::zero());
                     dy_cells.fill(E::zero());
-                    for n in share(batch, parts, part) {
+                    for i in share(round.len(), parts, part) {
+                        let n = round.start + i;
                         let v = if A::IDENTITY { &[] } else { &v[n * output..][..output] };
                         // SAFETY: image n is one of `batch`, and in one part.
                         let dy = unsafe { from_raw_parts_mut(dy.get().add(n * output), output) };
@@ -303,7 +318,23 @@ fn backward<E: Float, A: Activation>(
                         // SAFETY: the machine has the instructions, as asserted above; everything has the sizes of the
                         // convolution, and image n of `dx` is one of `batch`, and in one part.
                         unsafe {
-                            weigh.add(&x[n * input..][..input], dy, x_cells, offsets, sums);
+                            let x = &x[n * input..][..input];
+                            if weigh.at_once() {
+                                let cells = weigh.cells();
+                                let cells = from_raw_parts_mut(shared_cells.get().add(i * cells), cells);
+                                cells.fill(E::zero());
+                                weigh.spread(x, cells);
+                            } else {
+                                weigh.spread(x, x_cells);
+                                weigh.add(
+                                    1,
+                                    dy.as_ptr(),
+                                    x_cells.as_ptr(),
+                                    offsets,
+                                    0..weigh.tiles(),
+                                    sums.as_mut_ptr(),
+                                );
+                            }
                             if let (Some(data), Some(dx)) = (&data, &dx) {
                                 let dx = from_raw_parts_mut(dx.get().add(n * input), input);
                                 data.run(packed, dy, dx, dy_cells, strip);
@@ -311,14 +342,34 @@ fn backward<E: Float, A: Activation>(
                         }
                     }
                 });
-            });
+            };
+            let share_of_sums = |part: usize, parts: usize, round: &Range<usize>| {
+                let tiles = share(weigh.tiles(), parts, part);
+                // SAFETY: the machine has the instructions, as asserted above; the gradients of the images of a round are
+                // ready, and their cells; a tile is in one part.
+                unsafe {
+                    let dy = dy.get().add(round.start * output);
+                    weigh.add(round.len(), dy, shared_cells.get(), offsets, tiles, shared_sums.get());
+                }
+            };
+            for start in (0..batch).step_by(round) {
+                let round = start..(start + round).min(batch);
+                if weigh.at_once() {
+                    let products = products - conv.multiply_adds();
+                    run(parts, round.len() * products.max(input), |part| images(part, &round));
+                    let parts = weigh.tiles().min(PARTS);
+                    run(parts, round.len() * conv.multiply_adds(), |part| share_of_sums(part, parts, &round));
+                } else {
+                    run(parts, round.len() * products, |part| images(part, &round));
+                }
+            }
             let (total, rest) = partial.split_at_mut(sums);
             for sums in rest.chunks_exact(sums) {
                 total.iter_mut().zip(sums).for_each(|(total, sum)| *total += *sum);
             }
-            let (total, total_db) = total.split_at(weigh.sums());
+            let (total, total_db) = total.split_at(own);
             // SAFETY: the machine has the instructions.
-            unsafe { weigh.finish(total, dw) }
+            unsafe { weigh.finish(if weigh.at_once() { common } else { total }, dw) }
             db.into_iter().for_each(|db| db.copy_from_slice(total_db));
         });
     });

@@ -1,6 +1,6 @@
 //! Copies images into grids and out of them.
 
-use super::correlate::Strip;
+use super::correlate::{Layout, Strip};
 use super::grid::Grid;
 use super::isa::Kernels;
 use crate::element::Float;
@@ -81,19 +81,66 @@ pub(super) unsafe fn place<E: Float>(
     to: &mut [E],
     (channel, line, column): (usize, usize, usize),
 ) {
-    let channels = strip.data.len() / strip.row;
-    for c in 0..channels {
-        let (from, to) = (&strip.data[c * strip.row..][..strip.row], &mut to[c * channel..]);
+    let (row, strip_line) = match strip.layout {
+        Layout::Planes { row, line } => (row, line),
+        // SAFETY: the caller's contract.
+        Layout::Pixels { pixel } => {
+            return unsafe { turn(kernels, strip, pixel, columns, to, (channel, line, column)) };
+        }
+    };
+    for c in 0..strip.channels {
+        let (from, to) = (&strip.data[c * row..][..row], &mut to[c * channel..]);
         if column == 1 {
             assert!(to.len() >= (strip.lines - 1) * line + columns);
             // SAFETY: the caller's contract; the strip holds its lines, and the room for them is asserted above.
             unsafe {
-                (kernels.copy)((from.as_ptr(), strip.line), (to.as_mut_ptr(), line), (strip.lines, columns));
+                (kernels.copy)((from.as_ptr(), strip_line), (to.as_mut_ptr(), line), (strip.lines, columns));
             }
         } else {
             for i in 0..strip.lines {
-                let from = &from[i * strip.line..][..columns];
+                let from = &from[i * strip_line..][..columns];
                 to[i * line..].iter_mut().step_by(column).zip(from).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+/// [`place`] for a strip of pixels with all their channels.
+///
+/// # Safety
+///
+/// The machine has the kernels' instructions.
+unsafe fn turn<E: Float>(
+    kernels: &Kernels<E>,
+    strip: &Strip<'_, E>,
+    pixel: usize,
+    columns: usize,
+    to: &mut [E],
+    (channel, line, column): (usize, usize, usize),
+) {
+    let Kernels { block, transpose, .. } = *kernels;
+    // Lines without anything between them are one.
+    let dense = column == 1 && line == columns;
+    let (lines, columns) = if dense { (1, strip.lines * columns) } else { (strip.lines, columns) };
+    let channels = strip.channels;
+    for (i, from) in strip.data.chunks_exact(pixel * columns).enumerate().take(lines) {
+        let to = &mut to[i * line..];
+        if column == 1 && columns >= block && channels >= block {
+            assert!(to.len() >= (channels - 1) * channel + columns);
+            // The last block moves back until it fits, and writes some elements a second time.
+            for c in (0..channels).step_by(block).map(|c| c.min(channels - block)) {
+                for j in (0..columns).step_by(block).map(|j| j.min(columns - block)) {
+                    // SAFETY: a block inside of `channels` and `columns`; the lengths are asserted above.
+                    unsafe {
+                        let (from, to) = (from.as_ptr().add(j * pixel + c), to.as_mut_ptr().add(c * channel + j));
+                        transpose(from, pixel, to, channel);
+                    }
+                }
+            }
+        } else {
+            for c in 0..channels {
+                let to = to[c * channel..].iter_mut().step_by(column);
+                to.zip(from[c..].iter().step_by(pixel)).for_each(|(to, from)| *to = *from);
             }
         }
     }

@@ -4,12 +4,13 @@
 //! grid of the input then lies in blocks of as many channels as a vector has lanes, a vector for each cell. With few
 //! channels, a vector holds neighbouring pixels, and the sums of its lanes are added up at the end.
 
-use super::correlate::groups;
+use super::correlate::{RESIDENT, share};
 use super::grid::Grid;
-use super::isa::{Convolve, Kernels};
+use super::isa::{Convolve, Kernels, Tiles};
 use super::kernel::Reduce;
 use super::{Conv, spread};
 use crate::element::Float;
+use core::ops::Range;
 
 /// How the gradient of the weights is computed.
 #[derive(Clone, Copy)]
@@ -52,22 +53,50 @@ impl<E: Float + Convolve> Weigh<E> {
         self.outputs * self.vectors() * self.kernels.lanes
     }
 
-    /// The distances of the vectors from the first cell.
+    /// Whether many images are added at once: where the sums do not stay in the second cache, and are more than the cells
+    /// of an image.
+    pub(super) fn at_once(&self) -> bool {
+        self.by_channels && self.sums() * size_of::<E>() > RESIDENT && self.cells() <= self.sums()
+    }
+
+    /// The kernels for the sums.
+    fn kernels(&self) -> Tiles<Reduce<E>> {
+        if self.by_channels { self.kernels.products } else { self.kernels.in_pixels }
+    }
+
+    /// The tiles of the sums down and across.
+    fn grid_of_tiles(&self) -> (usize, usize) {
+        let kernels = self.kernels();
+        (self.outputs.div_ceil(kernels.len()), self.vectors().div_ceil(kernels[0].len()))
+    }
+
+    /// The tiles of the sums.
+    pub(super) fn tiles(&self) -> usize {
+        let (down, across) = self.grid_of_tiles();
+        down * across
+    }
+
+    /// The distances of the vectors from the first cell, then those of the pixels of a line.
     pub(super) fn offsets(&self, taps: impl Iterator<Item = usize> + Clone) -> impl Iterator<Item = usize> {
         let unit = if self.by_channels { self.kernels.lanes } else { 1 };
         let block = self.grid.channel() * unit;
-        (0..self.vectors() / self.taps).flat_map(move |c| taps.clone().map(move |tap| c * block + tap * unit))
+        let vectors =
+            (0..self.vectors() / self.taps).flat_map(move |c| taps.clone().map(move |tap| c * block + tap * unit));
+        vectors.chain(0..self.size.1)
     }
 
-    /// Adds the products of an image and the gradient of its output to the partial sums.
+    /// The number of [`offsets`](Weigh::offsets).
+    pub(super) fn offset_count(&self) -> usize {
+        self.vectors() + self.size.1
+    }
+
+    /// Copies an image into its cells.
     ///
     /// # Safety
     ///
-    /// The machine has the kernels' instructions; `x` and `dy` are an image of the convolution that `self` is made for, and
-    /// `cells` and `sums` as long as `self` says; but for the pixels, `cells` are zero.
-    pub(super) unsafe fn add(&self, x: &[E], dy: &[E], cells: &mut [E], offsets: &[usize], sums: &mut [E]) {
-        let Kernels { lanes, over_pixels, in_pixels, .. } = *self.kernels;
-        let (tiles, unit) = if self.by_channels { (over_pixels, lanes) } else { (in_pixels, 1) };
+    /// The machine has the kernels' instructions; `x` is an image of the convolution that `self` is made for, and `cells`
+    /// as long as `self` says.
+    pub(super) unsafe fn spread(&self, x: &[E], cells: &mut [E]) {
         // SAFETY: the caller's contract.
         unsafe {
             if self.by_channels {
@@ -76,22 +105,51 @@ impl<E: Float + Convolve> Weigh<E> {
                 spread::planes(self.kernels, &self.grid, x, self.inputs, cells);
             }
         }
+    }
+
+    /// Adds the products of images and the gradients of their outputs to some tiles of the sums.
+    ///
+    /// # Safety
+    ///
+    /// The machine has the kernels' instructions; `dy` and `cells` are of so many images, `cells` with nothing but their
+    /// pixels and zeros; `sums` are as many as `self` says, and nobody else uses those of the tiles.
+    pub(super) unsafe fn add(
+        &self,
+        images: usize,
+        dy: *const E,
+        cells: *const E,
+        offsets: &[usize],
+        tiles: Range<usize>,
+        sums: *mut E,
+    ) {
+        assert!(images == 1 || self.by_channels, "the kernels for neighbouring pixels take one image");
+        let lanes = self.kernels.lanes;
+        let (kernels, unit) = (self.kernels(), if self.by_channels { lanes } else { 1 });
         let row = self.vectors() * lanes;
         let pixels = self.size.0 * self.size.1;
-        for (v, vectors) in groups(self.vectors(), tiles[0].len()) {
-            for (i, rows) in groups(self.outputs, tiles.len()) {
+        let (offsets, steps) = offsets.split_at(self.vectors());
+        let (down, across) = self.grid_of_tiles();
+        for tile in tiles {
+            let vectors = share(self.vectors(), across, tile / down);
+            let rows = share(self.outputs, down, tile % down);
+            // SAFETY: the caller's contract; rows and vectors are those of the sums.
+            unsafe {
                 let job = Reduce {
+                    images,
                     size: self.size,
-                    a: dy[i * pixels..].as_ptr(),
+                    a: dy.add(rows.start * pixels),
                     a_row: pixels,
-                    b: cells.as_ptr(),
-                    offsets: offsets[v..].as_ptr(),
+                    steps: steps.as_ptr(),
+                    a_line: self.size.1,
+                    a_image: self.outputs * pixels,
+                    b: cells,
+                    offsets: offsets[vectors.start..].as_ptr(),
                     b_line: self.grid.line * unit,
-                    y: sums[i * row + v * lanes..].as_mut_ptr(),
+                    b_image: self.cells(),
+                    y: sums.add(rows.start * row + vectors.start * lanes),
                     y_row: row,
                 };
-                // SAFETY: the caller's contract; rows and vectors are those of the sums.
-                unsafe { tiles[rows - 1][vectors - 1](&job) }
+                kernels[rows.len() - 1][vectors.len() - 1](&job);
             }
         }
     }
