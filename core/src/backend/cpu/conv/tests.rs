@@ -204,25 +204,27 @@ fn activations_that_keep_their_input() {
 /// The same bits whatever the number of threads, though sums of real numbers depend on their order.
 #[test]
 fn threads_change_nothing() {
-    let mut rng = Generator::manual_seed(7);
-    let conv = Conv { in_channels: 5, out_channels: 12, window: square(20, 3, 1, 1, 1) };
-    let (input, output, weights) = conv.sizes();
-    let batch = 21;
-    let mut draw = |len: usize| -> Vec<f32> { (0..len).map(|_| rng.normal::<f32>()).collect() };
-    let (x, w, b, dy) = (draw(batch * input), draw(weights), draw(conv.out_channels), draw(batch * output));
-    let before = pool::num_threads();
-    let results = [1, 2, 5].map(|threads| {
-        pool::set_num_threads(threads).unwrap();
-        let mut y = vec![0.0; dy.len()];
-        conv2d_forward::<f32, ReLU>(&x, &w, Some(&b), &mut y, &mut [], batch, &conv);
-        let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
-        let mut dy = dy.clone();
-        conv2d_backward::<f32, ReLU>(&x, &w, &y, &mut dy, Some(&mut dx), &mut dw, Some(&mut db), batch, &conv);
-        (y, dx, dw, db)
-    });
-    pool::set_num_threads(before).unwrap();
-    assert!(results[0].2.iter().any(|x| *x != 0.0));
-    assert!(results.iter().all(|result| *result == results[0]));
+    // Few channels, and so many that the sums of the weights' gradient are divided between the threads.
+    for (channels, size, batch) in [((5, 12), 20, 21), ((64, 64), 8, 5), ((96, 130), 7, 9)] {
+        let mut rng = Generator::manual_seed(7);
+        let conv = Conv { in_channels: channels.0, out_channels: channels.1, window: square(size, 3, 1, 1, 1) };
+        let (input, output, weights) = conv.sizes();
+        let mut draw = |len: usize| -> Vec<f32> { (0..len).map(|_| rng.normal::<f32>()).collect() };
+        let (x, w, b, dy) = (draw(batch * input), draw(weights), draw(conv.out_channels), draw(batch * output));
+        let before = pool::num_threads();
+        let results = [1, 2, 5].map(|threads| {
+            pool::set_num_threads(threads).unwrap();
+            let mut y = vec![0.0; dy.len()];
+            conv2d_forward::<f32, ReLU>(&x, &w, Some(&b), &mut y, &mut [], batch, &conv);
+            let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
+            let mut dy = dy.clone();
+            conv2d_backward::<f32, ReLU>(&x, &w, &y, &mut dy, Some(&mut dx), &mut dw, Some(&mut db), batch, &conv);
+            (y, dx, dw, db)
+        });
+        pool::set_num_threads(before).unwrap();
+        assert!(results[0].2.iter().any(|x| *x != 0.0));
+        assert!(results.iter().all(|result| *result == results[0]), "{channels:?}");
+    }
 }
 
 #[test]
