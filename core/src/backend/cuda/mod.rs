@@ -6,11 +6,13 @@
 
 #![allow(unsafe_code)]
 
+mod backward;
 mod driver;
 mod executor;
 mod gpu;
 mod kernels;
 mod library;
+mod linear;
 mod loss;
 mod matmul;
 mod memory;

@@ -1,5 +1,6 @@
 //! A network's layers as calls of kernels and products.
 
+use super::backward::bias_parts;
 use super::gpu::Gpu;
 use super::kernels::{self, Kernel, Program};
 use super::matmul::{Epilogue, Kind, Places, Product};
@@ -32,26 +33,26 @@ pub(super) use launch;
 
 /// A network, ready for a GPU.
 pub(crate) struct Network {
-    gpu: Gpu,
+    pub(super) gpu: Gpu,
     real: DType,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// Elements per sample.
     pub(super) input: usize,
     pub(super) output: usize,
-    convolutions: Option<Convolutions>,
-    cast: Option<Kernel>,
+    pub(super) convolutions: Option<Convolutions>,
+    pub(super) cast: Option<Kernel>,
 }
 
-struct Step {
-    kind: StepKind,
+pub(super) struct Step {
+    pub(super) kind: StepKind,
     /// Where its parameters begin.
-    params: usize,
+    pub(super) params: usize,
     /// Elements per sample.
-    input: usize,
-    output: usize,
+    pub(super) input: usize,
+    pub(super) output: usize,
 }
 
-enum StepKind {
+pub(super) enum StepKind {
     Linear { inputs: usize, outputs: usize, bias: bool, act: Act },
     Conv2d { conv: Conv, bias: bool, act: Act },
     MaxPool2d { planes: usize, window: Window, forward: Kernel, backward: Kernel },
@@ -60,15 +61,15 @@ enum StepKind {
 }
 
 /// An activation's kernels; that of the identity adds a bias and sums its gradient.
-struct Act {
-    from_output: bool,
-    identity: bool,
-    relu: bool,
+pub(super) struct Act {
+    pub(super) from_output: bool,
+    pub(super) identity: bool,
+    pub(super) relu: bool,
     bias_act: Kernel,
-    forward: Kernel,
-    backward: Kernel,
-    backward_bias: Kernel,
-    bias_sum: Kernel,
+    pub(super) forward: Kernel,
+    pub(super) backward: Kernel,
+    pub(super) backward_bias: Kernel,
+    pub(super) bias_sum: Kernel,
 }
 
 impl Act {
@@ -91,7 +92,7 @@ impl Act {
     }
 
     /// Whether its backward pass needs its input, which is then kept.
-    fn keeps(&self) -> bool {
+    pub(super) fn keeps(&self) -> bool {
         !self.from_output
     }
 }
@@ -121,15 +122,15 @@ pub(super) struct Space {
     memory: Memory,
     pub(super) batch: usize,
     /// Of each step: its output, the input of its activation, and where each output of a pooling came from.
-    y: Vec<usize>,
-    saved: Vec<usize>,
-    index: Vec<usize>,
+    pub(super) y: Vec<usize>,
+    pub(super) saved: Vec<usize>,
+    pub(super) index: Vec<usize>,
     /// The gradients of outputs, by turns; only for training.
-    gradients: Option<[usize; 2]>,
+    pub(super) gradients: Option<[usize; 2]>,
     /// Part sums.
-    partial: usize,
+    pub(super) partial: usize,
     /// Operands of a product in bf16.
-    halves: [usize; 2],
+    pub(super) halves: [usize; 2],
     /// How products were to be computed when it was made.
     pub(super) precision: Precision,
 }
@@ -158,7 +159,7 @@ impl Space {
         self.at(slots[(self.y.len() - 1) % 2])
     }
 
-    fn at(&self, offset: usize) -> CUdeviceptr {
+    pub(super) fn at(&self, offset: usize) -> CUdeviceptr {
         self.memory.pointer() + offset as u64
     }
 }
@@ -306,7 +307,7 @@ impl Network {
     }
 
     /// How a product is computed now. One with a size below 32 stays as exact as it is, on every device.
-    fn precision(&self, sizes: [usize; 3]) -> Kind {
+    pub(super) fn precision(&self, sizes: [usize; 3]) -> Kind {
         match (self.real, float32_matmul_precision()) {
             (DType::F64, _) => Kind::F64,
             (_, Precision::Highest) => Kind::F32,
@@ -317,7 +318,7 @@ impl Network {
     }
 
     /// A 1-D grid for this many elements.
-    fn grid(&self, elements: usize) -> [u32; 3] {
+    pub(super) fn grid(&self, elements: usize) -> [u32; 3] {
         let most = (self.gpu.multiprocessors() * 8) as usize;
         [elements.div_ceil(THREADS as usize * 4).clamp(1, most) as u32, 1, 1]
     }
@@ -373,51 +374,8 @@ impl Network {
         Ok(())
     }
 
-    /// y = A(x · Wᵀ + b), in the way that was the fastest when it was computed first.
-    fn linear(
-        &self,
-        product: &Product,
-        places: Places,
-        act: &Act,
-        saved: CUdeviceptr,
-        space: &Space,
-        stream: CUstream,
-    ) -> Result<()> {
-        let Product { m, n, k, .. } = *product;
-        let places = self.cast(product.kind, places, (m * k, n * k), space, stream)?;
-        let count = m * n;
-        let apart = |stream| {
-            // SAFETY: the operands and the result are of the step's sizes, and the result is nobody's else.
-            unsafe { self.gpu.multiply(product, Places { bias: 0, ..places }, stream)? };
-            if act.identity && places.bias == 0 {
-                return Ok(());
-            }
-            self.bias_act(act, places.c, places.bias, saved, count, n, 1, stream)
-        };
-        let epilogue = match (places.bias, act) {
-            // Where the activation's input is kept, it must be seen after the product.
-            _ if saved != 0 => Epilogue::Nothing,
-            (0, _) => Epilogue::Nothing,
-            (_, act) if act.relu && self.gpu.relu_keeps_nan()? => Epilogue::BiasRelu,
-            _ => Epilogue::Bias,
-        };
-        if epilogue == Epilogue::Nothing {
-            return apart(stream);
-        }
-        let fused = Product { epilogue, ..*product };
-        let together = |stream| {
-            // SAFETY: as above.
-            unsafe { self.gpu.multiply(&fused, places, stream)? };
-            if act.identity || epilogue == Epilogue::BiasRelu {
-                return Ok(());
-            }
-            launch!(self.gpu, stream, act.forward, self.grid(count), places.c, places.c, count)
-        };
-        if self.gpu.faster(&fused, &together, &apart)? { together(stream) } else { apart(stream) }
-    }
-
     #[allow(clippy::too_many_arguments)]
-    fn bias_act(
+    pub(super) fn bias_act(
         &self,
         act: &Act,
         y: CUdeviceptr,
@@ -434,139 +392,6 @@ impl Network {
         let (channels, inner) = (channels as u32, inner as u32);
         launch!(self.gpu, stream, act.bias_act, self.grid(n), y, bias, saved, n, channels, inner)
     }
-
-    /// The operands as the product wants them.
-    fn cast(
-        &self,
-        kind: Kind,
-        places: Places,
-        (a, b): (usize, usize),
-        space: &Space,
-        stream: CUstream,
-    ) -> Result<Places> {
-        if kind != Kind::Bf16 {
-            return Ok(places);
-        }
-        let to_bf16 = self.cast.expect("f32 has the kernel");
-        let [half_a, half_b] = space.halves.map(|half| space.at(half));
-        launch!(self.gpu, stream, to_bf16, self.grid(a), places.a, half_a, a)?;
-        launch!(self.gpu, stream, to_bf16, self.grid(b), places.b, half_b, b)?;
-        Ok(Places { a: half_a, b: half_b, ..places })
-    }
-
-    fn multiply(&self, product: Product, places: Places, space: &Space, stream: CUstream) -> Result<()> {
-        let Product { kind, m, n, k, .. } = product;
-        let places = self.cast(kind, places, (m * k, n * k), space, stream)?;
-        // SAFETY: the operands and the result are of the step's sizes, and the result is nobody's else.
-        unsafe { self.gpu.multiply(&product, places, stream) }
-    }
-
-    /// Computes the gradients of all parameters, and of the input where there is a place for it, from that of the output,
-    /// which is in `space` and is used up.
-    pub(super) fn backward(
-        &self,
-        space: &Space,
-        params: CUdeviceptr,
-        x: CUdeviceptr,
-        dparams: CUdeviceptr,
-        stream: CUstream,
-    ) -> Result<()> {
-        self.gpu.enter()?;
-        let slots = space.gradients.expect("memory for training").map(|slot| space.at(slot));
-        let partial = space.at(space.partial);
-        for (i, step) in self.steps.iter().enumerate().rev() {
-            let (y, dy) = (space.at(space.y[i]), slots[i % 2]);
-            let x = if i == 0 { x } else { space.at(space.y[i - 1]) };
-            // Nobody needs the gradient of the network's input.
-            let dx = (i > 0).then(|| slots[(i + 1) % 2]);
-            let v = |act: &Act| if act.keeps() { space.at(space.saved[i]) } else { y };
-            let [params, dparams] = [params, dparams].map(|block| block + self.bytes_of(step.params) as u64);
-            let n = space.batch * step.output;
-            match &step.kind {
-                StepKind::Linear { inputs, outputs, bias, act } => {
-                    let rows = n / outputs;
-                    let db = bias.then(|| dparams + self.bytes_of(inputs * outputs) as u64);
-                    self.derive(act, dy, v(act), db, partial, (rows, *outputs, 1), stream)?;
-                    let (kind, epilogue) = (self.precision([rows, *inputs, *outputs]), Epilogue::Nothing);
-                    let dw = Product { kind, m: *outputs, n: *inputs, k: rows, turned: (true, false), epilogue };
-                    self.multiply(dw, Places { a: dy, b: x, c: dparams, bias: 0 }, space, stream)?;
-                    if let Some(dx) = dx {
-                        let product =
-                            Product { kind, m: rows, n: *inputs, k: *outputs, turned: (false, false), epilogue };
-                        self.multiply(product, Places { a: dy, b: params, c: dx, bias: 0 }, space, stream)?;
-                    }
-                }
-                StepKind::Conv2d { conv, bias, act } => {
-                    let kernels = self.convolutions.as_ref().expect("there is a convolution");
-                    let shape = ConvShape::of(conv, space.batch);
-                    let db = bias.then(|| dparams + self.bytes_of(shape.weights()) as u64);
-                    let channels = conv.out_channels;
-                    self.derive(act, dy, v(act), db, partial, (space.batch, channels, step.output / channels), stream)?;
-                    kernels.backward_weight(shape, [dy, x, dparams], partial, stream)?;
-                    if let Some(dx) = dx {
-                        kernels.backward_data(shape, [dy, params, dx], stream)?;
-                    }
-                }
-                StepKind::MaxPool2d { planes, window, backward, .. } => {
-                    let Some(dx) = dx else { continue };
-                    let (index, shape) = (space.at(space.index[i]), PoolShape::of(window, planes * space.batch));
-                    launch!(self.gpu, stream, *backward, self.grid(space.batch * step.input), dy, index, dx, shape)?;
-                }
-                StepKind::Activation(act) => {
-                    let Some(dx) = dx else { continue };
-                    let v = if act.from_output { y } else { x };
-                    launch!(self.gpu, stream, act.backward, self.grid(n), dy, v, dx, n)?;
-                }
-                StepKind::Rows { size, backward, .. } => {
-                    let Some(dx) = dx else { continue };
-                    let (rows, columns) = (n / size.max(&1), *size as u32);
-                    launch!(self.gpu, stream, *backward, self.grid(n), y, dy, dx, rows, columns)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// dy becomes the gradient before the activation; its sums over all but the channels are the bias's.
-    #[allow(clippy::too_many_arguments)]
-    fn derive(
-        &self,
-        act: &Act,
-        dy: CUdeviceptr,
-        v: CUdeviceptr,
-        db: Option<CUdeviceptr>,
-        partial: CUdeviceptr,
-        (outer, channels, inner): (usize, usize, usize),
-        stream: CUstream,
-    ) -> Result<()> {
-        let n = outer * channels * inner;
-        let Some(db) = db else {
-            if act.identity {
-                return Ok(());
-            }
-            return launch!(self.gpu, stream, act.backward, self.grid(n), dy, v, dy, n);
-        };
-        let v = if act.identity { 0 } else { v };
-        let parts = bias_parts(&self.gpu, outer, channels, inner);
-        let columns = if inner == 1 { channels.div_ceil(32) } else { channels } as u32;
-        // With one part, its sums are the whole ones.
-        let sums = if parts == 1 { db } else { partial };
-        let (channels, inner) = (channels as u32, inner as u32);
-        launch!(self.gpu, stream, act.backward_bias, [columns, parts, 1], dy, v, sums, outer, channels, inner)?;
-        if parts == 1 {
-            return Ok(());
-        }
-        launch!(self.gpu, stream, act.bias_sum, [channels.div_ceil(32), 1, 1], partial, db, channels, parts)
-    }
-}
-
-/// Into how many parts the samples are divided for the gradient of a bias, so that the whole GPU is busy.
-fn bias_parts(gpu: &Gpu, outer: usize, channels: usize, inner: usize) -> u32 {
-    let columns = if inner == 1 { channels.div_ceil(32) } else { channels };
-    let wanted = (gpu.multiprocessors() as usize * 4).div_ceil(columns);
-    // A block passes over eight rows at once where a row is one number of each channel.
-    let most = if inner == 1 { outer.div_ceil(32) } else { outer };
-    wanted.clamp(1, most.max(1)) as u32
 }
 
 impl Step {
