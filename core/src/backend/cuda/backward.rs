@@ -1,8 +1,8 @@
 //! A network's layers backwards.
 
 use super::gpu::Gpu;
-use super::matmul::{Epilogue, Places, Product};
-use super::network::{Act, Network, Space, StepKind, launch};
+use super::linear::Blocks;
+use super::network::{Network, Space, StepKind, launch};
 use super::shapes::{ConvShape, PoolShape};
 use crate::error::Result;
 use core::ffi::c_void;
@@ -20,37 +20,22 @@ impl Network {
         stream: CUstream,
     ) -> Result<()> {
         self.gpu.enter()?;
+        let blocks = Blocks { params, dparams, x };
         let slots = space.gradients.expect("memory for training").map(|slot| space.at(slot));
-        let partial = space.at(space.partial);
         for (i, step) in self.steps.iter().enumerate().rev() {
             let (y, dy) = (space.at(space.y[i]), slots[i % 2]);
             let x = if i == 0 { x } else { space.at(space.y[i - 1]) };
             // Nobody needs the gradient of the network's input.
             let dx = (i > 0).then(|| slots[(i + 1) % 2]);
-            let v = |act: &Act| if act.keeps() { space.at(space.saved[i]) } else { y };
-            let [params, dparams] = [params, dparams].map(|block| block + self.bytes_of(step.params) as u64);
             let n = space.batch * step.output;
             match &step.kind {
-                StepKind::Linear { inputs, outputs, bias, act } => {
-                    let rows = n / outputs;
-                    let db = bias.then(|| dparams + self.bytes_of(inputs * outputs) as u64);
-                    self.derive(act, dy, v(act), db, partial, (rows, *outputs, 1), stream)?;
-                    let (kind, epilogue) = (self.precision([rows, *inputs, *outputs]), Epilogue::Nothing);
-                    let dw = Product { kind, m: *outputs, n: *inputs, k: rows, turned: (true, false), epilogue };
-                    self.multiply(dw, Places { a: dy, b: x, c: dparams, bias: 0 }, space, stream)?;
-                    if let Some(dx) = dx {
-                        let product =
-                            Product { kind, m: rows, n: *inputs, k: *outputs, turned: (false, false), epilogue };
-                        self.multiply(product, Places { a: dy, b: params, c: dx, bias: 0 }, space, stream)?;
-                    }
-                }
-                StepKind::Conv2d { conv, bias, act } => {
+                StepKind::Linear { .. } => self.linear_backward(i, (dy, dx), blocks, space, stream)?,
+                StepKind::Conv2d { conv, .. } => {
                     let kernels = self.convolutions.as_ref().expect("there is a convolution");
                     let shape = ConvShape::of(conv, space.batch);
-                    let db = bias.then(|| dparams + self.bytes_of(shape.weights()) as u64);
-                    let channels = conv.out_channels;
-                    self.derive(act, dy, v(act), db, partial, (space.batch, channels, step.output / channels), stream)?;
-                    kernels.backward_weight(shape, [dy, x, dparams], partial, stream)?;
+                    let [params, dparams] = [params, dparams].map(|block| block + self.bytes_of(step.params) as u64);
+                    self.derive(i, dy, blocks.dparams, space, stream)?;
+                    kernels.backward_weight(shape, [dy, x, dparams], space.at(space.partial), stream)?;
                     if let Some(dx) = dx {
                         kernels.backward_data(shape, [dy, params, dx], stream)?;
                     }
@@ -75,29 +60,39 @@ impl Network {
         Ok(())
     }
 
-    /// dy becomes the gradient before the activation; its sums over all but the channels are the bias's.
-    #[allow(clippy::too_many_arguments)]
+    /// dy of a layer becomes the gradient before its activation; the sums of that over all but the channels are its bias's.
     pub(super) fn derive(
         &self,
-        act: &Act,
+        i: usize,
         dy: CUdeviceptr,
-        v: CUdeviceptr,
-        db: Option<CUdeviceptr>,
-        partial: CUdeviceptr,
-        (outer, channels, inner): (usize, usize, usize),
+        dparams: CUdeviceptr,
+        space: &Space,
         stream: CUstream,
     ) -> Result<()> {
-        let n = outer * channels * inner;
-        let Some(db) = db else {
+        let step = &self.steps[i];
+        let n = space.batch * step.output;
+        let (act, bias, weights, channels, inner) = match &step.kind {
+            StepKind::Linear { inputs, outputs, bias, act } => (act, *bias, inputs * outputs, *outputs, 1),
+            StepKind::Conv2d { conv, bias, act } => {
+                let (channels, weights) = (conv.out_channels, ConvShape::of(conv, space.batch).weights());
+                (act, *bias, weights, channels, step.output / channels)
+            }
+            _ => unreachable!("a layer with weights"),
+        };
+        let v = space.at(if act.keeps() { space.saved[i] } else { space.y[i] });
+        if !bias {
             if act.identity {
                 return Ok(());
             }
             return launch!(self.gpu, stream, act.backward, self.grid(n), dy, v, dy, n);
-        };
+        }
         let v = if act.identity { 0 } else { v };
+        let db = dparams + self.bytes_of(step.params + weights) as u64;
+        let outer = n / (channels * inner);
         let parts = bias_parts(&self.gpu, outer, channels, inner);
         let columns = if inner == 1 { channels.div_ceil(32) } else { channels } as u32;
         // With one part, its sums are the whole ones.
+        let partial = space.at(space.partial);
         let sums = if parts == 1 { db } else { partial };
         let (channels, inner) = (channels as u32, inner as u32);
         launch!(self.gpu, stream, act.backward_bias, [columns, parts, 1], dy, v, sums, outer, channels, inner)?;

@@ -6,6 +6,7 @@ use super::kernels::Kernels;
 use super::library;
 use super::matmul::Products;
 use super::memory::Pool;
+use super::relu::Relu;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::nn::LayerInfo;
@@ -38,7 +39,7 @@ pub(super) struct Inner {
     pub(super) pool: Mutex<Pool>,
     pub(super) kernels: Mutex<Kernels>,
     pub(super) products: Mutex<Products>,
-    pub(super) relu_keeps_nan: OnceLock<bool>,
+    pub(super) relu: OnceLock<Relu>,
     /// What runs networks for calls that keep nothing.
     pub(super) executors: Mutex<Vec<Executor>>,
 }
@@ -268,7 +269,7 @@ impl Inner {
             pool: Mutex::default(),
             kernels: Mutex::default(),
             products: Mutex::new(Products::new()?),
-            relu_keeps_nan: OnceLock::new(),
+            relu: OnceLock::new(),
             executors: Mutex::default(),
         })
     }

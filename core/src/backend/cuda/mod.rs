@@ -20,6 +20,7 @@ mod memory;
 mod nccl;
 mod network;
 mod optimizer;
+mod relu;
 mod shapes;
 pub(crate) mod tensor;
 

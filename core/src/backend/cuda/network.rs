@@ -3,8 +3,9 @@
 use super::backward::bias_parts;
 use super::gpu::Gpu;
 use super::kernels::{self, Kernel, Program};
-use super::matmul::{Epilogue, Kind, Places, Product};
+use super::matmul::Kind;
 use super::memory::Memory;
+use super::relu::mask_row;
 use super::shapes::{ConvShape, Convolutions, PoolShape, conv_partial};
 use crate::backend::cpu::{Conv, Window};
 use crate::backend::{Precision, float32_matmul_precision};
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::nn::{Formula, LayerInfo, Op};
 use core::ffi::c_void;
 use cudarc::driver::sys::{CUdeviceptr, CUstream};
+use std::sync::OnceLock;
 
 /// Threads of a block, in all kernels.
 pub(super) const THREADS: u32 = 256;
@@ -66,6 +68,7 @@ pub(super) struct Act {
     pub(super) identity: bool,
     pub(super) relu: bool,
     bias_act: Kernel,
+    pub(super) bias_act_mask: Kernel,
     pub(super) forward: Kernel,
     pub(super) backward: Kernel,
     pub(super) backward_bias: Kernel,
@@ -84,6 +87,7 @@ impl Act {
             identity: formula.is_none(),
             relu: formula.is_some_and(|(formula, _)| Some(formula) == <crate::nn::ReLU as crate::nn::Activation>::CUDA),
             bias_act: kernel("bias_act")?,
+            bias_act_mask: kernel("bias_act_mask")?,
             forward: kernel("act_forward")?,
             backward: kernel("act_backward")?,
             backward_bias: kernel("act_backward_bias")?,
@@ -125,6 +129,10 @@ pub(super) struct Space {
     pub(super) y: Vec<usize>,
     pub(super) saved: Vec<usize>,
     pub(super) index: Vec<usize>,
+    /// The bits of a ReLU's outputs that are greater than zero, and whether they are used: which its first pass backwards
+    /// decides.
+    pub(super) mask: Vec<usize>,
+    pub(super) masked: Vec<OnceLock<bool>>,
     /// The gradients of outputs, by turns; only for training.
     pub(super) gradients: Option<[usize; 2]>,
     /// Part sums.
@@ -157,6 +165,11 @@ impl Space {
     pub(super) fn output_gradient(&self) -> CUdeviceptr {
         let slots = self.gradients.expect("memory for training");
         self.at(slots[(self.y.len() - 1) % 2])
+    }
+
+    /// Whether the step's ReLU is taken back by its mask.
+    pub(super) fn is_masked(&self, i: usize) -> bool {
+        self.masked[i].get() == Some(&true)
     }
 
     pub(super) fn at(&self, offset: usize) -> CUdeviceptr {
@@ -289,6 +302,14 @@ impl Network {
             _ => 0,
         });
         let index = index.collect();
+        let mask = (0..self.steps.len()).map(|i| match &self.steps[i].kind {
+            StepKind::Linear { outputs, .. } if training && self.takes_mask(i) => {
+                layout.take(batch * self.steps[i].output / outputs * (mask_row(*outputs) / 8))
+            }
+            _ => 0,
+        });
+        let mask = mask.collect();
+        let masked = self.steps.iter().map(|_| OnceLock::new()).collect();
         let largest = |sizes: &mut dyn Iterator<Item = usize>| sizes.max().unwrap_or(0);
         let gradients = training.then(|| {
             let size = |turn| largest(&mut self.steps.iter().skip(turn).step_by(2).map(|step| of(step.output)));
@@ -303,7 +324,7 @@ impl Network {
             [0; 2]
         };
         let (memory, precision) = (Memory::new(&self.gpu, layout.0)?, float32_matmul_precision());
-        Ok(Space { memory, batch, y, saved, index, gradients, partial, halves, precision })
+        Ok(Space { memory, batch, y, saved, index, mask, masked, gradients, partial, halves, precision })
     }
 
     /// How a product is computed now. One with a size below 32 stays as exact as it is, on every device.
@@ -324,25 +345,17 @@ impl Network {
     }
 
     /// Computes all outputs.
-    pub(super) fn forward(&self, space: &Space, params: CUdeviceptr, x: CUdeviceptr, stream: CUstream) -> Result<()> {
+    pub(super) fn forward(&self, space: &Space, all: CUdeviceptr, x: CUdeviceptr, stream: CUstream) -> Result<()> {
         self.gpu.enter()?;
         let mut x = x;
         for (i, step) in self.steps.iter().enumerate() {
             let y = space.at(space.y[i]);
             let n = space.batch * step.output;
-            let params = params + self.bytes_of(step.params) as u64;
+            let params = all + self.bytes_of(step.params) as u64;
             // Without training nothing is kept.
             let keep = |act: &Act| if act.keeps() && space.gradients.is_some() { space.at(space.saved[i]) } else { 0 };
             match &step.kind {
-                StepKind::Linear { inputs, outputs, bias, act } => {
-                    let rows = space.batch * step.output / outputs;
-                    let (m, n, k) = (rows, *outputs, *inputs);
-                    let (kind, epilogue) = (self.precision([m, n, k]), Epilogue::Nothing);
-                    let product = Product { kind, m, n, k, turned: (false, true), epilogue };
-                    let bias = if *bias { params + self.bytes_of(inputs * outputs) as u64 } else { 0 };
-                    let places = Places { a: x, b: params, c: y, bias };
-                    self.linear(&product, places, act, keep(act), space, stream)?;
-                }
+                StepKind::Linear { .. } => self.linear(i, all, x, space, stream)?,
                 StepKind::Conv2d { conv, bias, act } => {
                     let kernels = self.convolutions.as_ref().expect("there is a convolution");
                     let shape = ConvShape::of(conv, space.batch);
