@@ -509,3 +509,99 @@ fn linear_layers_in_every_way() {
     }
     trainer.step(&Tensor::<Shape![4, 6]>::ones(), &y).unwrap();
 }
+
+const CUDNN: [&str; 3] = ["cudnnConvolutionForward", "cudnnConvolutionBackwardData", "cudnnConvolutionBackwardFilter"];
+const OWN: &str = "conv_forward,conv_forward_32,conv_forward_16,conv_backward_data,conv_backward_data_32,\
+                   conv_backward_data_16,conv_backward_weight,conv_backward_weight_32,conv_backward_weight_16";
+
+/// Losses and parameters of a training with batches of several sizes by turns, each of which is recorded.
+fn images_trained(device: &Device) -> (Vec<f64>, Images) {
+    let mut rng = Generator::manual_seed(5);
+    let x: Tensor<Shape![_, 2, 9, 7]> = Tensor::randn_of((Dyn(50), D, D, D), &mut rng);
+    let y: Tensor<Shape![_, 3]> = Tensor::randn_of((Dyn(50), D), &mut rng);
+    let data = TensorDataset::new(x, y).unwrap();
+    let model = Images::init(&mut rng);
+    let mut trainer = Trainer::new(model, MSELoss, SGD::new(0.05)).on(device).unwrap();
+    let mut losses = Vec::new();
+    for batch in [8, 50, 8] {
+        let fit = Fit::epochs(4).batch(batch).shuffle(3).quiet();
+        losses.extend(trainer.fit(&data, fit).unwrap().losses());
+    }
+    (losses, trainer.into_model().to(&Device::Cpu).unwrap())
+}
+
+/// Convolutions are computed by kernels or by cuDNN, whichever is faster: here either in turn seems to be, and cuDNN is absent
+/// or does not start.
+#[test]
+fn convolutions_in_every_way() {
+    let Some(gpu) = gpu() else { return };
+    const TEST: &str = "convolutions_in_every_way";
+    if !is_emulated(&gpu) {
+        return;
+    }
+    let counted = ("PLYWOOD_EMULATOR_RUNS", "1");
+    let run = |variables: &[(&str, &str)]| output_of_a_process(TEST, &[variables, &[counted]].concat());
+    if let Some(text) = run(&[("PLYWOOD_EMULATOR_SLOW", OWN)]) {
+        assert!(text.contains("with cuDNN)"), "{text}");
+        let by_kernels = |text: &str, i: usize| -> usize {
+            let name = ["conv_forward", "conv_backward_data", "conv_backward_weight"][i];
+            ["", "_32", "_16"].iter().map(|size| runs(text, &format!("{name}{size}"))).sum()
+        };
+        for (i, theirs) in CUDNN.into_iter().enumerate() {
+            assert!(runs(&text, theirs) > 2 * by_kernels(&text, i) && by_kernels(&text, i) > 0, "{text}");
+            assert_eq!(runs(&text, &format!("{theirs}(atomic)")), 0, "{text}");
+        }
+        let text = run(&[("PLYWOOD_EMULATOR_SLOW", &CUDNN.map(|name| format!("{name},{name}(transformed)")).join(","))]);
+        let text = text.unwrap();
+        for (i, theirs) in CUDNN.into_iter().enumerate() {
+            assert!(by_kernels(&text, i) > runs(&text, theirs), "{text}");
+        }
+        // It does not start, or has no way for the first that is asked.
+        let text = run(&[("PLYWOOD_EMULATOR_FAIL", "cudnnCreate:1=1001")]).unwrap();
+        assert_eq!(CUDNN.map(|name| runs(&text, name)), [0; 3], "{text}");
+        run(&[("PLYWOOD_EMULATOR_FAIL", "cudnnSetConvolution2dDescriptor:1=3000"), ("PLYWOOD_EMULATOR_SLOW", OWN)]);
+        // It is not there.
+        let emulator = std::env::var("PLYWOOD_CUDA_LIBS").unwrap();
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-cudnn");
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        for name in ["libcuda.so.1", "libcuda.so", "libnvrtc.so.13", "libcublasLt.so.13"] {
+            std::os::unix::fs::symlink(format!("{emulator}/{name}"), folder.join(name)).unwrap();
+        }
+        let text = run(&[("PLYWOOD_CUDA_LIBS", folder.to_str().unwrap())]).unwrap();
+        assert!(text.contains("without cuDNN)") && runs(&text, "conv_forward_16") > 0, "{text}");
+        assert_eq!(CUDNN.map(|name| runs(&text, name)), [0; 3], "{text}");
+        return;
+    }
+
+    let gpu = &gpu;
+    println!("{gpu:#}");
+    macro_rules! all {
+        ($($Net:ident $sizes:tt)*) => {
+            $(compare_both!(gpu, $Net, $sizes, |batch, rng| Tensor::<Shape![_, 3], E>::randn_of((Dyn(batch), D), rng), MSELoss);)*
+        };
+    }
+    all! { Images [2, 9, 7] Strides [3, 11, 12] }
+    let ((losses, model), (losses_there, there)) = (images_trained(&Device::Cpu), images_trained(gpu));
+    close("losses", &losses_there, &losses, 1e-4);
+    close("parameters", there.parameters(), model.parameters(), 1e-3);
+    plywood::set_float32_matmul_precision(plywood::Precision::High);
+    close("losses in TF32", &images_trained(gpu).0, &losses, 0.01);
+    plywood::set_float32_matmul_precision(plywood::Precision::Bf16);
+    close("losses in bf16", &images_trained(gpu).0, &losses, 0.05);
+}
+
+#[test]
+fn a_convolution_that_fails() {
+    let Some(gpu) = gpu() else { return };
+    let fails = [("PLYWOOD_EMULATOR_FAIL", "cudnnConvolutionForward:99=5000"), ("PLYWOOD_EMULATOR_SLOW", OWN)];
+    if !is_emulated(&gpu) || !in_a_process_of_its_own("a_convolution_that_fails", &fails) {
+        return;
+    }
+    let model = Images::init(&mut Generator::manual_seed(2)).to(&gpu).unwrap();
+    let x = Tensor::<Shape![4, 2, 9, 7]>::ones().to(&gpu).unwrap();
+    let error = (0..99).find_map(|_| model.try_forward(&x).err()).unwrap().to_string();
+    assert!(error.starts_with("cuda:0: the output of the convolution of [4, ") && error.contains("in F32 by cuDNN failed"));
+    assert!(error.ends_with("CUDNN_STATUS_EXECUTION_FAILED (5000)"), "{error}");
+    model.try_forward(&x).unwrap();
+}

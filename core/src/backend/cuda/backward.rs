@@ -34,10 +34,11 @@ impl Network {
                     let kernels = self.convolutions.as_ref().expect("there is a convolution");
                     let shape = ConvShape::of(conv, space.batch);
                     let [params, dparams] = [params, dparams].map(|block| block + self.bytes_of(step.params) as u64);
+                    let kind = self.precision(shape.product());
                     self.derive(i, dy, blocks.dparams, space, stream)?;
-                    kernels.backward_weight(shape, [dy, x, dparams], space.at(space.partial), stream)?;
+                    kernels.backward_weight(shape, kind, [dy, x, dparams], space.at(space.partial), stream)?;
                     if let Some(dx) = dx {
-                        kernels.backward_data(shape, [dy, params, dx], stream)?;
+                        kernels.backward_data(shape, kind, [dy, params, dx], stream)?;
                     }
                 }
                 StepKind::MaxPool2d { planes, window, backward, .. } => {

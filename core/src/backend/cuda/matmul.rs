@@ -1,5 +1,6 @@
 //! Products of matrices by cuBLASLt, each planned once.
 
+use super::cudnn::Convolution;
 use super::gpu::{Event, Gpu, lock};
 use super::memory::Memory;
 use super::relu::mask_row;
@@ -19,7 +20,7 @@ const WORKSPACE: usize = 32 << 20;
 /// How many of the algorithms that cuBLASLt proposes are tried.
 const TRIED: usize = 8;
 /// Runs of each, after one that is not counted.
-const RUNS: usize = 3;
+pub(super) const RUNS: usize = 3;
 
 /// The elements of the operands, and how they are multiplied. Sums, and the result, are `F32`, or `F64` for `F64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +128,8 @@ pub(super) enum Choice {
     Product(Product),
     /// A layer forward and the gradient of its output: by a mask, or by the output.
     Masked(Product, Product),
+    /// A convolution: by cuDNN, or by a kernel.
+    Convolution(Convolution),
 }
 
 /// The powers of two that the addresses of a, b and c are multiples of, in bytes: a parameter begins anywhere in its block,

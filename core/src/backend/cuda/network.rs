@@ -359,7 +359,8 @@ impl Network {
                 StepKind::Conv2d { conv, bias, act } => {
                     let kernels = self.convolutions.as_ref().expect("there is a convolution");
                     let shape = ConvShape::of(conv, space.batch);
-                    kernels.forward(shape, [x, params, y], stream)?;
+                    let kind = self.precision(shape.product());
+                    kernels.forward(shape, kind, [x, params, y], stream)?;
                     let bias = if *bias { params + self.bytes_of(shape.weights()) as u64 } else { 0 };
                     self.bias_act(
                         act,
