@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "check_kernels.h"
+#include "check_convolutions.h"
 #include "check_products.h"
 
 static void laziness() {
@@ -318,6 +319,24 @@ static void injected() {
   EQUAL(launch("add_one", {1}, {32}, d, 4), 719);
   EQUAL(call("cuStreamSynchronize", stream), 719);
 }
+static void slow_kernel() {
+  setenv("PLYWOOD_EMULATOR_SLOW", "nothing,add_one", 1);
+  start();
+  load_kernels();
+  Pointer d = device_memory(400);
+  void *before, *between, *after;
+  for (void** event : {&before, &between, &after}) EQUAL(call("cuEventCreate", event, 0u), 0);
+  EQUAL(call("cuEventRecord", before, stream), 0);
+  EQUAL(call("cuMemsetD8Async", d, (unsigned char)0, size_t(400), stream), 0);
+  EQUAL(call("cuEventRecord", between, stream), 0);
+  EQUAL(launch("add_one", {1}, {32}, d, 4), 0);
+  EQUAL(call("cuEventRecord", after, stream), 0);
+  EQUAL(call("cuStreamSynchronize", stream), 0);
+  float fast = -1, slow = -1;
+  EQUAL(call("cuEventElapsedTime_v2", &fast, before, between), 0);
+  EQUAL(call("cuEventElapsedTime_v2", &slow, between, after), 0);
+  EXPECT(fast >= 0 && fast < 900 && slow >= 1000);
+}
 static void devices() {
   setenv("PLYWOOD_EMULATOR_DEVICES", "2", 1);
   start();
@@ -383,7 +402,7 @@ int main(int count, char** arguments) {
   } all[] = {{"kernels", kernels}, {"kernels, backwards", kernels_backwards}, {"kernels, strict", kernels_strict}, {"compile errors", compile_errors}, {"laziness", laziness}, {"graphs", graphs}, {"eager", eager}, {"NULL stream", null_stream}, {"leaks and aborts", leaks_and_aborts}, {"out of memory", out_of_memory},
              {"overrun of a kernel", overrun_of_a_kernel}, {"overrun found at free", overrun_found_at_free}, {"fault of a kernel", fault_of_a_kernel},
              {"strict: overrun", strict_overrun}, {"strict: misaligned", strict_misaligned}, {"divergence", divergence}, {"wrong pointers", wrong_pointers},
-             {"injected failures", injected}, {"two devices", devices}, {"no devices", no_devices}, {"products", products}, {"speed", speed}};
+             {"injected failures", injected}, {"slow kernel", slow_kernel}, {"two devices", devices}, {"no devices", no_devices}, {"products", products}, {"convolutions", convolutions}, {"speed", speed}};
   bool good = true;
   for (auto& check : all) {
     if (count > 2 && strcmp(arguments[2], check.name) != 0) continue;

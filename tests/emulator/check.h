@@ -33,7 +33,7 @@ static void* library(const char* name) {
 }
 // Calls a function by its name; every call gives an int.
 template <class... A> static int call(const char* name, A... arguments) {
-  static void* libraries[] = {library("libcuda.so"), library("libnvrtc.so.13"), library("libcublasLt.so.13")};
+  static void* libraries[] = {library("libcuda.so"), library("libnvrtc.so.13"), library("libcublasLt.so.13"), library("libcudnn.so.9")};
   for (void* handle : libraries)
     if (void* f = dlsym(handle, name)) return reinterpret_cast<int (*)(A...)>(f)(arguments...);
   printf("no function %s\n", name);

@@ -180,7 +180,8 @@ fn no_device(what: &'static str, given: &str) -> Error {
     }
 }
 
-/// `cpu`, or `cuda:0`; in the alternate form, `{:#}`, a GPU with its name, memory and compute capability.
+/// `cpu`, or `cuda:0`; in the alternate form, `{:#}`, a GPU with its name, memory and compute capability, and
+/// whether there is cuDNN.
 impl Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,7 +10,8 @@
 //!
 //! With the feature `cuda`, [`Device::cuda`] gives a GPU and [`Device::best`] takes one where there is one. Nothing of CUDA
 //! is needed to build, and the same program runs on a machine without a GPU. Where there is one, it needs the driver, and
-//! of CUDA 13 NVRTC and cuBLASLt: of a toolkit, or what `pip install nvidia-cuda-nvrtc nvidia-cublas` installs.
+//! of CUDA 13 NVRTC and cuBLASLt: of a toolkit, or what `pip install nvidia-cuda-nvrtc nvidia-cublas` installs. If there is
+//! cuDNN 9, too (`pip install nvidia-cudnn-cu13`), it computes the convolutions for which it is faster.
 //!
 //! | Variable | |
 //! |---|---|
@@ -25,7 +26,7 @@
 //!
 //! # let data: TensorDataset<Shape![784]> = TensorDataset::new(Tensor::<Shape![4, 784]>::ones(), tensor![0, 1, 2, 3])?;
 //! let device = Device::best()?;
-//! println!("training on {device:#}"); // cuda:0 (NVIDIA H100 80GB HBM3, 79.1 GiB, compute capability 9.0)
+//! println!("training on {device:#}"); // cuda:0 (NVIDIA H100 80GB HBM3, 79.1 GiB, compute capability 9.0, with cuDNN)
 //! let model = Net::init(&mut Generator::manual_seed(0));
 //! let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(1e-3)).on(&device)?;
 //! trainer.fit(&data, Fit::epochs(10).batch(64).shuffle(0))?;
@@ -36,7 +37,9 @@
 //! A [`Trainer`](crate::train::Trainer) brings each batch to the GPU while the one before is computed, and records the whole
 //! step (forward, loss, backward, update) as one CUDA graph, which then runs by a single call; losses stay on the GPU until
 //! an epoch is over. Parameters, gradients and moments are one block of memory each. Products of matrices are cuBLASLt's, by
-//! the algorithm, and with or without the bias and ReLU in the same kernel, that was the fastest when it was first computed.
+//! the algorithm that was the fastest when it was first computed. So is decided, too, whether the same kernel adds the bias
+//! and takes the ReLU, whether on the way back it takes the ReLU's derivative, from a mask of a bit an element, and the bias's
+//! gradient, and whether a convolution is cuDNN's, of which only algorithms are taken that give the same bits every time.
 //! Everything else is kernels of Plywood's own, compiled on the first use for the GPU that is there, and kept on disk.
 //!
 //! Numbers are those of the CPU up to rounding: `f32` products are computed in `f32` unless

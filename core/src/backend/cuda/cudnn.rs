@@ -345,7 +345,7 @@ impl Cudnn {
         Ok(Some(Planned { algorithm, workspace, ..planned }))
     }
 
-    /// The shortest of a few runs, in milliseconds.
+    /// The shortest of a few runs, in milliseconds, of an algorithm that can be recorded.
     unsafe fn time(
         &self,
         gpu: &Gpu,
@@ -367,6 +367,12 @@ impl Cudnn {
                 shortest = shortest.min(end.since(&start)?);
             }
         }
+        // A training step is recorded: an algorithm that cannot be is none.
+        gpu.record(|stream| {
+            // SAFETY: as above.
+            let status = unsafe { self.run(convolution, planned, places, workspace.pointer(), stream) };
+            status.map_err(|status| gpu.failure(convolution.doing(), status))
+        })?;
         Ok(shortest)
     }
 

@@ -147,7 +147,8 @@ impl Network {
         if space.is_masked(i) {
             // dy is already that before the activation, and its sums are taken.
             self.multiply(dw, to_dw, space, stream)?;
-        } else if act.identity && places.bias != 0 && kind != Kind::F64 {
+        } else if act.identity && places.bias != 0 && matches!(kind, Kind::F32 | Kind::Tf32) {
+            // Of bf16 they would be sums of rounded numbers.
             let fused = Product { epilogue: Epilogue::OperandSums, ..dw };
             let to_both = Places { bias: dparams + self.bytes_of(n * k) as u64, ..to_dw };
             let together = |stream| self.multiply(fused, to_both, space, stream);
