@@ -481,13 +481,7 @@ fn linear_layers_in_every_way() {
     }
 
     let gpu = &gpu;
-    compare_both!(
-        gpu,
-        Chain,
-        [6],
-        |batch, rng| Tensor::<Shape![_, 3], E>::randn_of((Dyn(batch), D), rng),
-        MSELoss
-    );
+    compare_both!(gpu, Chain, [6], |batch, rng| Tensor::<Shape![_, 3], E>::randn_of((Dyn(batch), D), rng), MSELoss);
     let ((losses, model), (losses_there, there)) = (chain_trained(&Device::Cpu), chain_trained(gpu));
     close("losses", &losses_there, &losses, 1e-4);
     close("parameters", there.parameters(), model.parameters(), 1e-3);
@@ -496,7 +490,8 @@ fn linear_layers_in_every_way() {
         close(&format!("losses in {precision:?}"), &chain_trained(gpu).0, &losses, 0.05);
     }
     // A network that went wrong does not look right, in the first step or after it.
-    let mut trainer = Trainer::new(Chain::init(&mut Generator::manual_seed(2)), MSELoss, SGD::new(0.1)).on(gpu).unwrap();
+    let mut trainer =
+        Trainer::new(Chain::init(&mut Generator::manual_seed(2)), MSELoss, SGD::new(0.1)).on(gpu).unwrap();
     let y = Tensor::<Shape![4, 3]>::ones();
     let mut x = Tensor::<Shape![4, 6]>::ones();
     for _ in 0..3 {
@@ -551,7 +546,8 @@ fn convolutions_in_every_way() {
             assert!(runs(&text, theirs) > 2 * by_kernels(&text, i) && by_kernels(&text, i) > 0, "{text}");
             assert_eq!(runs(&text, &format!("{theirs}(atomic)")), 0, "{text}");
         }
-        let text = run(&[("PLYWOOD_EMULATOR_SLOW", &CUDNN.map(|name| format!("{name},{name}(transformed)")).join(","))]);
+        let text =
+            run(&[("PLYWOOD_EMULATOR_SLOW", &CUDNN.map(|name| format!("{name},{name}(transformed)")).join(","))]);
         let text = text.unwrap();
         for (i, theirs) in CUDNN.into_iter().enumerate() {
             assert!(by_kernels(&text, i) > runs(&text, theirs), "{text}");
@@ -601,7 +597,9 @@ fn a_convolution_that_fails() {
     let model = Images::init(&mut Generator::manual_seed(2)).to(&gpu).unwrap();
     let x = Tensor::<Shape![4, 2, 9, 7]>::ones().to(&gpu).unwrap();
     let error = (0..99).find_map(|_| model.try_forward(&x).err()).unwrap().to_string();
-    assert!(error.starts_with("cuda:0: the output of the convolution of [4, ") && error.contains("in F32 by cuDNN failed"));
+    assert!(
+        error.starts_with("cuda:0: the output of the convolution of [4, ") && error.contains("in F32 by cuDNN failed")
+    );
     assert!(error.ends_with("CUDNN_STATUS_EXECUTION_FAILED (5000)"), "{error}");
     model.try_forward(&x).unwrap();
 }
