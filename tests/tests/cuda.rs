@@ -578,7 +578,13 @@ fn convolutions_in_every_way() {
         };
     }
     all! { Images [2, 9, 7] Strides [3, 11, 12] }
-    let ((losses, model), (losses_there, there)) = (images_trained(&Device::Cpu), images_trained(gpu));
+    let (losses, model) = images_trained(&Device::Cpu);
+    // Two threads, of which one may plan while the other records.
+    let both = std::thread::scope(|scope| {
+        [0, 1].map(|_| scope.spawn(|| images_trained(gpu).0)).map(|thread| thread.join().unwrap())
+    });
+    both.iter().for_each(|losses_there| close("losses of two threads", losses_there, &losses, 1e-4));
+    let (losses_there, there) = images_trained(gpu);
     close("losses", &losses_there, &losses, 1e-4);
     close("parameters", there.parameters(), model.parameters(), 1e-3);
     plywood::set_float32_matmul_precision(plywood::Precision::High);

@@ -368,11 +368,15 @@ impl Cudnn {
             }
         }
         // A training step is recorded: an algorithm that cannot be is none.
-        gpu.record(|stream| {
+        let recorded = gpu.can_record(|stream| {
             // SAFETY: as above.
             let status = unsafe { self.run(convolution, planned, places, workspace.pointer(), stream) };
             status.map_err(|status| gpu.failure(convolution.doing(), status))
-        })?;
+        });
+        // SAFETY: the handle and the stream live as long as the program; the one before is gone.
+        let status = unsafe { (self.functions.cudnnSetStream)(self.handle, gpu.0.stream) };
+        good(self.functions, status).map_err(|status| gpu.failure(convolution.doing(), status))?;
+        recorded?;
         Ok(shortest)
     }
 
@@ -455,5 +459,30 @@ impl Gpu {
         let workspace = workspaces.with(self, planned.workspace)?;
         // SAFETY: as the caller's; the memory is as large as the algorithm wants it.
         unsafe { cudnn.run(convolution, planned, places, workspace, stream) }.map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::cpu::{Conv, Window};
+
+    /// Needs cuDNN, but no GPU.
+    #[test]
+    fn cudnn_takes_the_descriptors() {
+        let functions = match functions() {
+            Ok(functions) => functions,
+            Err(missing) => return eprintln!("not checked: {missing}"),
+        };
+        let window = Window { input: (9, 7), kernel: (3, 2), stride: (1, 2), padding: (1, 0), dilation: (2, 1) };
+        let conv = Conv { in_channels: 2, out_channels: 20, window };
+        for (kind, math) in [(Kind::F32, FMA_MATH), (Kind::F64, FMA_MATH), (Kind::Tf32, DEFAULT_MATH)] {
+            let convolution = Convolution::new(Direction::Forward, ConvShape::of(&conv, 5), kind, [256, 20, 4096]);
+            assert_eq!(convolution.aligned, [16, 4, 16]);
+            Descriptors::new(functions, &convolution).unwrap().set_math(math).unwrap();
+            let none = ConvShape::of(&conv, 0);
+            let wrong = Descriptors::new(functions, &Convolution { shape: none, ..convolution }).err().unwrap();
+            assert!(wrong.starts_with("CUDNN_STATUS_BAD_PARAM"), "{wrong}");
+        }
     }
 }

@@ -15,7 +15,9 @@ use core::ffi::{CStr, c_int, c_void};
 use core::fmt::{self, Debug, Display};
 use core::hash::{Hash, Hasher};
 use core::ptr;
-use cudarc::driver::sys::{self, CUcontext, CUdevice_attribute, CUevent, CUfunction, CUgraphExec, CUresult, CUstream};
+use cudarc::driver::sys::{
+    self, CUcontext, CUdevice_attribute, CUevent, CUfunction, CUgraph, CUgraphExec, CUresult, CUstream,
+};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// An NVIDIA GPU, as [`Device::cuda`](crate::Device::cuda) gives it.
@@ -191,22 +193,46 @@ impl Gpu {
     pub(super) fn record(&self, work: impl FnOnce(CUstream) -> Result<()>) -> Result<Recording> {
         self.enter()?;
         let stream = lock(&self.0.recording);
-        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        let mut graph = ptr::null_mut();
         // SAFETY: the stream is this context's own and, behind its lock, nobody else's now; the graph is destroyed once and
         // not used after.
         unsafe {
-            self.check(sys::cuStreamBeginCapture_v2(stream.0, mode), "beginning to record a step")?;
-            let worked = work(stream.0);
-            let ended = sys::cuStreamEndCapture(stream.0, &mut graph);
-            worked?;
-            self.check(ended, "recording a step")?;
+            let graph = self.capture(stream.0, work)?;
             let mut executable = ptr::null_mut();
             let made = sys::cuGraphInstantiateWithFlags(&mut executable, graph, 0);
             sys::cuGraphDestroy(graph);
             self.check(made, "preparing a recorded step")?;
             Ok(Recording { gpu: self.clone(), graph: executable })
         }
+    }
+
+    /// Whether `work` can be recorded: nothing waits for who records now, and nothing runs.
+    pub(super) fn can_record(&self, work: impl FnOnce(CUstream) -> Result<()>) -> Result<()> {
+        self.enter()?;
+        let mut stream = ptr::null_mut();
+        // SAFETY: a stream of this call, and a graph that is not used; each is destroyed once.
+        unsafe {
+            self.check(sys::cuStreamCreate(&mut stream, 1), "making a stream")?;
+            let graph = self.capture(stream, work);
+            sys::cuStreamDestroy_v2(stream);
+            sys::cuGraphDestroy(graph?);
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// The stream is this context's, and nobody else uses it now.
+    unsafe fn capture(&self, stream: CUstream, work: impl FnOnce(CUstream) -> Result<()>) -> Result<CUgraph> {
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        let mut graph = ptr::null_mut();
+        // SAFETY: as the caller's; the driver writes a graph.
+        unsafe {
+            self.check(sys::cuStreamBeginCapture_v2(stream, mode), "beginning to record a step")?;
+            let worked = work(stream);
+            let ended = sys::cuStreamEndCapture(stream, &mut graph);
+            worked?;
+            self.check(ended, "recording a step")?;
+        }
+        Ok(graph)
     }
 
     /// Makes the work that follows on `later` wait for all that is on `earlier` now.
