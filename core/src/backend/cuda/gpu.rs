@@ -1,6 +1,7 @@
 //! A GPU: its context, its streams, and what is kept of it for the whole life of the program.
 
-use super::cudnn::{self, Cudnn};
+use super::convolve::Cudnn;
+use super::cudnn;
 use super::driver::{check, described, failure};
 use super::executor::Executor;
 use super::kernels::Kernels;

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 mod backward;
+mod convolve;
 mod cudnn;
 mod driver;
 mod executor;

@@ -1,6 +1,7 @@
 //! Sizes as the kernels of images take them.
 
-use super::cudnn::{Convolution, Direction, Workspaces};
+use super::convolve::Workspaces;
+use super::cudnn::{Convolution, Direction};
 use super::gpu::Gpu;
 use super::kernels::{self, Kernel, Program};
 use super::matmul::{Choice, Kind};
