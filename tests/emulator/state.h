@@ -62,7 +62,7 @@ struct State {
   Memory memory;
   Injection injection;
   Slow slow;
-  // How often each kernel and function ran, where PLYWOOD_EMULATOR_RUNS asks.
+  // How often each kernel and function ran, where PLYWOOD_EMULATOR_LAUNCHES asks.
   std::map<std::string, size_t> runs;
   bool counts;
   // What slow work adds to every time that an event takes.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How often the emulated GPU ran a kernel or a library's function, as PLYWOOD_EMULATOR_RUNS makes it say.
+/// How often the emulated GPU ran a kernel or a library's function, as PLYWOOD_EMULATOR_LAUNCHES makes it say.
 fn runs(text: &str, name: &str) -> usize {
     let line = format!("plywood emulator: {name} ran ");
     let count = text.lines().find_map(|said| said.strip_prefix(&line)?.strip_suffix(" times"));
@@ -29,7 +29,7 @@ fn linear_layers_in_every_way() {
     const MASKED: &str = "cublasLtMatmul(DRELU_BGRAD)";
     const SUMS: &str = "cublasLtMatmul(BGRADB)";
     const SLOW: &str = "PLYWOOD_EMULATOR_SLOW";
-    let counted = ("PLYWOOD_EMULATOR_RUNS", "1");
+    let counted = ("PLYWOOD_EMULATOR_LAUNCHES", "1");
     if !is_emulated(&gpu) {
         return;
     }
@@ -105,7 +105,7 @@ fn convolutions_in_every_way() {
     if !is_emulated(&gpu) {
         return;
     }
-    let counted = ("PLYWOOD_EMULATOR_RUNS", "1");
+    let counted = ("PLYWOOD_EMULATOR_LAUNCHES", "1");
     let run = |variables: &[(&str, &str)]| output_of_a_process(TEST, &[variables, &[counted]].concat());
     if let Some(text) = run(&[("PLYWOOD_EMULATOR_SLOW", OWN)]) {
         assert!(text.contains("with cuDNN)"), "{text}");
