@@ -18,6 +18,7 @@ mod memory;
 mod nccl;
 mod network;
 mod optimizer;
+mod pass;
 mod shapes;
 pub(crate) mod tensor;
 

@@ -154,8 +154,17 @@ impl Space {
 
     /// Where the loss writes the gradient of the output.
     pub(super) fn output_gradient(&self) -> CUdeviceptr {
+        self.at(self.output_gradient_offset())
+    }
+
+    fn output_gradient_offset(&self) -> usize {
         let slots = self.gradients.expect("memory for training");
-        self.at(slots[(self.y.len() - 1) % 2])
+        slots[(self.y.len() - 1) % 2]
+    }
+
+    /// The gradient of the output comes from elsewhere.
+    pub(super) fn set_output_gradient(&self, from: &Memory, bytes: usize, stream: CUstream) -> Result<()> {
+        self.memory.write_from(self.output_gradient_offset(), from.pointer(), bytes, stream)
     }
 
     fn at(&self, offset: usize) -> CUdeviceptr {
@@ -305,9 +314,9 @@ impl Network {
         Ok(Space { memory, batch, y, saved, index, gradients, partial, halves, precision })
     }
 
-    /// How a product is computed now. One with a size below 32 stays as exact as it is, on every device.
-    fn precision(&self, sizes: [usize; 3]) -> Kind {
-        match (self.real, float32_matmul_precision()) {
+    /// How a product is computed with this memory. One with a size below 32 stays as exact as it is, on every device.
+    fn precision(&self, space: &Space, sizes: [usize; 3]) -> Kind {
+        match (self.real, space.precision) {
             (DType::F64, _) => Kind::F64,
             (_, Precision::Highest) => Kind::F32,
             _ if sizes.iter().any(|size| *size < 32) => Kind::F32,
@@ -336,7 +345,7 @@ impl Network {
                 StepKind::Linear { inputs, outputs, bias, act } => {
                     let rows = space.batch * step.output / outputs;
                     let (m, n, k) = (rows, *outputs, *inputs);
-                    let (kind, epilogue) = (self.precision([m, n, k]), Epilogue::Nothing);
+                    let (kind, epilogue) = (self.precision(space, [m, n, k]), Epilogue::Nothing);
                     let product = Product { kind, m, n, k, turned: (false, true), epilogue };
                     let bias = if *bias { params + self.bytes_of(inputs * outputs) as u64 } else { 0 };
                     let places = Places { a: x, b: params, c: y, bias };
@@ -468,7 +477,7 @@ impl Network {
         space: &Space,
         params: CUdeviceptr,
         x: CUdeviceptr,
-        dparams: CUdeviceptr,
+        (dparams, dinput): (CUdeviceptr, Option<CUdeviceptr>),
         stream: CUstream,
     ) -> Result<()> {
         self.gpu.enter()?;
@@ -477,8 +486,7 @@ impl Network {
         for (i, step) in self.steps.iter().enumerate().rev() {
             let (y, dy) = (space.at(space.y[i]), slots[i % 2]);
             let x = if i == 0 { x } else { space.at(space.y[i - 1]) };
-            // Nobody needs the gradient of the network's input.
-            let dx = (i > 0).then(|| slots[(i + 1) % 2]);
+            let dx = if i == 0 { dinput } else { Some(slots[(i + 1) % 2]) };
             let v = |act: &Act| if act.keeps() { space.at(space.saved[i]) } else { y };
             let [params, dparams] = [params, dparams].map(|block| block + self.bytes_of(step.params) as u64);
             let n = space.batch * step.output;
@@ -487,7 +495,7 @@ impl Network {
                     let rows = n / outputs;
                     let db = bias.then(|| dparams + self.bytes_of(inputs * outputs) as u64);
                     self.derive(act, dy, v(act), db, partial, (rows, *outputs, 1), stream)?;
-                    let (kind, epilogue) = (self.precision([rows, *inputs, *outputs]), Epilogue::Nothing);
+                    let (kind, epilogue) = (self.precision(space, [rows, *inputs, *outputs]), Epilogue::Nothing);
                     let dw = Product { kind, m: *outputs, n: *inputs, k: rows, turned: (true, false), epilogue };
                     self.multiply(dw, Places { a: dy, b: x, c: dparams, bias: 0 }, space, stream)?;
                     if let Some(dx) = dx {
