@@ -64,6 +64,34 @@ std::mutex mutex;
     if (int code = injection().next(__func__)) return code;  \
   } while (0)
 
+// As it stands in messages, in PLYWOOD_EMULATOR_SLOW and in PLYWOOD_EMULATOR_RUNS.
+const char* name_of(uint32_t epilogue) {
+  switch (epilogue) {
+  case Epilogue::Relu: return "cublasLtMatmul(RELU)";
+  case Epilogue::Bias: return "cublasLtMatmul(BIAS)";
+  case Epilogue::ReluBias: return "cublasLtMatmul(RELU_BIAS)";
+  case Epilogue::ReluAux: return "cublasLtMatmul(RELU_AUX)";
+  case Epilogue::ReluAuxBias: return "cublasLtMatmul(RELU_AUX_BIAS)";
+  case Epilogue::Drelu: return "cublasLtMatmul(DRELU)";
+  case Epilogue::DreluBgrad: return "cublasLtMatmul(DRELU_BGRAD)";
+  case Epilogue::Bgrada: return "cublasLtMatmul(BGRADA)";
+  case Epilogue::Bgradb: return "cublasLtMatmul(BGRADB)";
+  default: return "cublasLtMatmul";
+  }
+}
+
+bool is_set(const char* variable) {
+  const char* text = getenv(variable);
+  return text && *text && *text != '0';
+}
+
+// Whether PLYWOOD_EMULATOR_WITHOUT names the epilogue: then no algorithm has it.
+bool refuses(uint32_t epilogue) {
+  const char* names = getenv("PLYWOOD_EMULATOR_WITHOUT");
+  const char* name = strchr(name_of(epilogue), '(');
+  return names && name && strstr(names, name);
+}
+
 int refuse(int status, const char* why) {
   fprintf(stderr, "plywood emulator: matmul: %s\n", why);
   return status;
@@ -243,6 +271,7 @@ API cublasLtMatmulAlgoGetHeuristic(Handle* handle, const MatmulDesc* d, const La
   *found = 0;
   Product p = {};
   if (int status = understand(d, a, b, c, out, p)) return status;
+  if (refuses(p.epilogue)) return not_supported;
   for (int i = 0; i < wanted && i < 2; ++i) {
     HeuristicResult r = {};
     r.algo.data[0] = algo_mark;
@@ -273,13 +302,13 @@ API cublasLtMatmul(Handle* handle, const MatmulDesc* d, const void* alpha, const
   if (c == out && (lc->ld != lout->ld || p.stride_c != p.stride_d)) return refuse(invalid_value, "in place, C and D must be laid out alike");
   const void* pointers[] = {a, b, c, out};
   const char* names[] = {"A", "B", "C", "D"};
-  const char* strict = getenv("PLYWOOD_EMULATOR_STRICT");
+  p.keeps_nan = is_set("PLYWOOD_EMULATOR_RELU_KEEPS_NAN");
   if (algo) {
     if (algo->data[0] != algo_mark || algo->data[2] != fit(*d, p)) return refuse(not_supported, "the algorithm was chosen for another kind of product");
     for (int i = 0; i < 4; ++i) {
       uint64_t alignment = algo->data[3 + i];
       // A strict block starts where its length puts it, so nothing is aligned to more.
-      if (strict && *strict && *strict != '0' && alignment > 16) alignment = 16;
+      if (alignment > 16 && is_set("PLYWOOD_EMULATOR_STRICT")) alignment = 16;
       if (uintptr_t(pointers[i]) % alignment) {
         char text[160];
         snprintf(text, sizeof text, "%s is at %p, but the algorithm was asked for with an alignment of %llu bytes", names[i], pointers[i], (unsigned long long)algo->data[3 + i]);
@@ -295,6 +324,6 @@ API cublasLtMatmul(Handle* handle, const MatmulDesc* d, const void* alpha, const
   if (p.uses_aux()) ranges.push_back({p.aux, (p.n - 1) * uint64_t(p.aux_ld) / 8 + (p.m + 7) / 8, "the ReLU mask"});
   if (workspace_size) ranges.push_back({workspace, workspace_size, "the workspace"});
   int code = plywood_emulator_enqueue(
-      stream, "cublasLtMatmul", [](const void* job) { multiply(*static_cast<const Product*>(job)); }, &p, sizeof p, ranges.data(), ranges.size());
+      stream, name_of(p.epilogue), [](const void* job) { multiply(*static_cast<const Product*>(job)); }, &p, sizeof p, ranges.data(), ranges.size());
   return code ? execution_failed : success;
 }

@@ -26,6 +26,7 @@ State::State() {
   strict = memory.strict = number("PLYWOOD_EMULATOR_STRICT", 0) != 0;
   backwards = number("PLYWOOD_EMULATOR_BACKWARDS", 0) != 0;
   abort = number("PLYWOOD_EMULATOR_ABORT", 0) != 0;
+  counts = number("PLYWOOD_EMULATOR_RUNS", 0) != 0;
   device_count = int(std::min(8ull, number("PLYWOOD_EMULATOR_DEVICES", 1)));
   total_memory = number("PLYWOOD_EMULATOR_MEMORY", 2ull << 30);
   for (int i = 0; i < 8; ++i) {
@@ -77,6 +78,7 @@ int enter(const char* call, unsigned needs) {
 static void at_exit() {
   State& s = state();
   if (!s.memory.all_intact()) say("found at the end of the program");
+  for (auto& entry : s.runs) say("%s ran %zu times", entry.first.c_str(), entry.second);
   const char* wanted = getenv("PLYWOOD_EMULATOR_LEAKS");
   if (!wanted || *wanted != '1') return;
   size_t blocks[2] = {}, bytes[2] = {};
@@ -92,7 +94,7 @@ using namespace emulator;
 
 #include "errors.h"
 
-// ---- what the emulated cuBLASLt and tests call
+// ---- what the emulated libraries and tests call
 
 // Work of `size` bytes of description, which are copied, on a stream.
 API plywood_emulator_enqueue(void* stream, const char* call, void (*run)(const void*), const void* data, size_t size, const Range* ranges, size_t count) {

@@ -1,6 +1,8 @@
 // PLYWOOD_EMULATOR_FAIL=cuLaunchKernel:5=719,cuMemAlloc:1=2 makes the fifth launch return 719 and the first allocation 2.
 // Each of the libraries has its own copy: a function belongs to one of them.
 #pragma once
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -45,6 +47,22 @@ public:
     }
     return code;
   }
+};
+
+// PLYWOOD_EMULATOR_SLOW=bias_act,cublasLtMatmul(BGRADB) makes these kernels and functions seem to take a second more each time.
+class Slow {
+  std::vector<std::string> names;
+
+public:
+  Slow() {
+    const char* text = getenv("PLYWOOD_EMULATOR_SLOW");
+    for (const char* p = text; p && *p;) {
+      const char* end = strchrnul(p, ',');
+      names.emplace_back(p, end);
+      p = *end ? end + 1 : end;
+    }
+  }
+  bool is(const char* name) const { return std::find(names.begin(), names.end(), name) != names.end(); }
 };
 
 } // namespace emulator

@@ -183,5 +183,5 @@ API cuLaunchKernel(void* handle, unsigned gx, unsigned gy, unsigned gz, unsigned
     }
     next += (kernel.sizes[i] + 15) / 16 * 16;
   }
-  return submit(stream_handle, work(__func__, std::move(touched), [launch] { return launch->run(); }));
+  return submit(stream_handle, work(__func__, std::move(touched), [launch] { return launch->run(); }, kernel.name));
 }

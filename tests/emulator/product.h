@@ -22,6 +22,7 @@ struct Product {
   uint64_t m, n, k;
   int batch, input, output;
   bool single; // alpha and beta are floats
+  bool keeps_nan; // by the ReLU epilogues
   uint32_t epilogue;
   double alpha, beta;
   const void *a, *b, *c;
@@ -113,9 +114,9 @@ inline void multiply_one(const Product& p, const void* a, const void* b, const v
       if (p.has(Epilogue::Bias)) v += load(p.bias, int64_t(i), p.output);
       uint64_t bit = j * uint64_t(p.aux_ld) + i;
       if (p.has(Epilogue::Relu)) {
-        bool on = v > 0; // a NaN becomes 0, as with the real library
+        bool on = v > 0;
         if (p.uses_aux()) p.aux[bit / 8] = (unsigned char)((p.aux[bit / 8] & ~(1u << bit % 8)) | unsigned(on) << bit % 8);
-        if (!on) v = 0;
+        if (!on && !(p.keeps_nan && v != v)) v = 0;
       } else if (p.uses_aux() && !(p.aux[bit / 8] >> bit % 8 & 1)) {
         v = 0;
       }

@@ -61,6 +61,12 @@ struct State {
   std::shared_ptr<Stream> null_streams[8];
   Memory memory;
   Injection injection;
+  Slow slow;
+  // How often each kernel and function ran, where PLYWOOD_EMULATOR_RUNS asks.
+  std::map<std::string, size_t> runs;
+  bool counts;
+  // What slow work adds to every time that an event takes.
+  std::chrono::steady_clock::duration delay{};
   Handles<Stream> streams;
   Handles<Event> events;
   Handles<Graph> graphs;
@@ -92,7 +98,7 @@ int check(Device* device, const Work& work);
 
 bool is_null(void* stream);
 std::shared_ptr<Stream> find_stream(void* handle);
-std::shared_ptr<Work> work(const char* call, std::vector<Touched> touched, std::function<int()> run);
+std::shared_ptr<Work> work(const char* call, std::vector<Touched> touched, std::function<int()> run, const char* name = nullptr);
 // Puts work into a stream or, while it is captured, into the graph.
 int submit(void* stream, std::shared_ptr<Work> work);
 int finish(const std::shared_ptr<Stream>& stream);

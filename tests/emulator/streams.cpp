@@ -94,7 +94,15 @@ int submit(void* handle, std::shared_ptr<Work> work) {
   else if (stream->queue.size() > longest) run_until(stream, stream->entered - longest);
   return success;
 }
-std::shared_ptr<Work> work(const char* call, std::vector<Touched> touched, std::function<int()> run) {
+std::shared_ptr<Work> work(const char* call, std::vector<Touched> touched, std::function<int()> run, const char* name) {
+  if (!name) name = call;
+  bool slow = state().slow.is(name);
+  if (slow || state().counts)
+    run = [run, slow, name = std::string(name)] {
+      if (slow) state().delay += std::chrono::seconds(1);
+      if (state().counts) ++state().runs[name];
+      return run();
+    };
   return std::make_shared<Work>(Work{call, std::move(touched), std::move(run)});
 }
 
@@ -223,7 +231,7 @@ API cuEventRecord(void* handle, void* stream_handle) {
   event->capture = nullptr;
   event->stream = stream;
   event->position = stream->entered + !is_null(stream_handle);
-  return submit(stream_handle, work(__func__, {}, [event] { return event->time = std::chrono::steady_clock::now(), success; }));
+  return submit(stream_handle, work(__func__, {}, [event] { return event->time = std::chrono::steady_clock::now() + state().delay, success; }));
 }
 static int event_of(void* handle, const char* call, std::shared_ptr<Event>& event) {
   event = state().events.get(handle);

@@ -1,11 +1,13 @@
 //! A GPU: its context, its streams, and what is kept of it for the whole life of the program.
 
+use super::cudnn::{self, Cudnn};
 use super::driver::{check, described, failure};
 use super::executor::Executor;
 use super::kernels::Kernels;
 use super::library;
 use super::matmul::Products;
 use super::memory::Pool;
+use super::relu::Relu;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::nn::LayerInfo;
@@ -18,7 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// An NVIDIA GPU, as [`Device::cuda`](crate::Device::cuda) gives it.
 ///
-/// It prints as `cuda:0`; in the alternate form, `{:#}`, with its name, memory and compute capability.
+/// It prints as `cuda:0`; in the alternate form, `{:#}`, with its name, memory and compute capability, and
+/// whether there is cuDNN.
 #[derive(Clone)]
 pub struct Gpu(pub(super) Arc<Inner>);
 
@@ -38,7 +41,8 @@ pub(super) struct Inner {
     pub(super) pool: Mutex<Pool>,
     pub(super) kernels: Mutex<Kernels>,
     pub(super) products: Mutex<Products>,
-    pub(super) relu_keeps_nan: OnceLock<bool>,
+    pub(super) cudnn: OnceLock<Result<Mutex<Cudnn>, String>>,
+    pub(super) relu: OnceLock<Relu>,
     /// What runs networks for calls that keep nothing.
     pub(super) executors: Mutex<Vec<Executor>>,
 }
@@ -268,7 +272,8 @@ impl Inner {
             pool: Mutex::default(),
             kernels: Mutex::default(),
             products: Mutex::new(Products::new()?),
-            relu_keeps_nan: OnceLock::new(),
+            cudnn: OnceLock::new(),
+            relu: OnceLock::new(),
             executors: Mutex::default(),
         })
     }
@@ -288,13 +293,14 @@ impl Hash for Gpu {
     }
 }
 
-/// `cuda:0`, or `cuda:0 (NVIDIA H100 80GB HBM3, 79.1 GiB, compute capability 9.0)`.
+/// `cuda:0`, or `cuda:0 (NVIDIA H100 80GB HBM3, 79.1 GiB, compute capability 9.0, with cuDNN)`.
 impl Display for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cuda:{}", self.0.index)?;
         if f.alternate() {
+            let cudnn = if cudnn::is_found() { "with cuDNN" } else { "without cuDNN" };
             let (Inner { name, capability: (major, minor), .. }, memory) = (&*self.0, gib(self.0.memory));
-            write!(f, " ({name}, {memory}, compute capability {major}.{minor})")?;
+            write!(f, " ({name}, {memory}, compute capability {major}.{minor}, {cudnn})")?;
         }
         Ok(())
     }

@@ -70,12 +70,20 @@ fn load_from(all: &[Wanted], folders: &[PathBuf]) -> Result<(), String> {
 /// NCCL, which adds up over several GPUs.
 #[cfg(feature = "nccl")]
 pub(super) fn nccl() -> Result<Library, String> {
-    const FILE: &str = "libnccl.so.2";
+    optional("NCCL", "libnccl.so.2")
+}
+
+/// cuDNN, which opens its other files itself, from beside its own.
+pub(super) fn cudnn() -> Result<Library, String> {
+    optional("cuDNN", if cfg!(windows) { "cudnn64_9.dll" } else { "libcudnn.so.9" })
+}
+
+fn optional(what: &str, file: &str) -> Result<Library, String> {
     let folders = folders();
-    let mut places = folders.iter().map(|folder| folder.join(FILE)).filter(|file| file.is_file());
+    let mut places = folders.iter().map(|folder| folder.join(file)).filter(|file| file.is_file());
     // SAFETY: NVIDIA's library by its name, of which the initialisers run.
-    let found = places.find_map(|file| unsafe { open(&file) }.ok()).or_else(|| unsafe { open(Path::new(FILE)) }.ok());
-    found.ok_or_else(|| missing("NCCL", &[FILE], &folders))
+    let found = places.find_map(|file| unsafe { open(&file) }.ok()).or_else(|| unsafe { open(Path::new(file)) }.ok());
+    found.ok_or_else(|| missing(what, &[file], &folders))
 }
 
 /// The sentence about a library that is not there.
@@ -137,7 +145,8 @@ fn folders() -> Vec<PathBuf> {
     for root in roots {
         for python in matching(root.join("lib"), "python3") {
             for packages in ["site-packages/nvidia", "dist-packages/nvidia"] {
-                folders.extend(["cu13/lib", "nccl/lib"].map(|library| python.join(packages).join(library)));
+                folders
+                    .extend(["cu13/lib", "cudnn/lib", "nccl/lib"].map(|library| python.join(packages).join(library)));
             }
         }
     }

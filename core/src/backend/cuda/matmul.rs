@@ -1,7 +1,9 @@
 //! Products of matrices by cuBLASLt, each planned once.
 
+use super::cudnn::Convolution;
 use super::gpu::{Event, Gpu, lock};
 use super::memory::Memory;
+use super::relu::mask_row;
 use crate::error::Result;
 use core::ffi::c_void;
 use core::ptr;
@@ -18,7 +20,7 @@ const WORKSPACE: usize = 32 << 20;
 /// How many of the algorithms that cuBLASLt proposes are tried.
 const TRIED: usize = 8;
 /// Runs of each, after one that is not counted.
-const RUNS: usize = 3;
+pub(super) const RUNS: usize = 3;
 
 /// The elements of the operands, and how they are multiplied. Sums, and the result, are `F32`, or `F64` for `F64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +64,18 @@ pub(super) enum Epilogue {
     Bias,
     /// Plus a bias for each column, then max(0, x).
     BiasRelu,
+    /// As [`BiasRelu`](Epilogue::BiasRelu); the mask gets a bit for each element that is greater than zero.
+    BiasReluMask,
+    /// Zero where the mask has no bit; the bias gets the sum of each column.
+    MaskedSums,
+    /// The bias gets the sums of the first operand over the `k` terms, for each row of the result.
+    OperandSums,
+}
+
+impl Epilogue {
+    fn has_mask(self) -> bool {
+        matches!(self, Epilogue::BiasReluMask | Epilogue::MaskedSums)
+    }
 }
 
 /// C = op(A) · op(B), all row-major: C is [m, n], the sums have `k` terms; an operand that is `turned` lies as its transpose.
@@ -89,8 +103,7 @@ struct Planned {
 pub(super) struct Products {
     handle: cublasLtHandle_t,
     planned: HashMap<(Product, Alignments), Planned>,
-    /// Whether a product's epilogue is faster than a kernel after it.
-    faster: HashMap<Product, bool>,
+    faster: HashMap<Choice, bool>,
     workspace: Option<Memory>,
 }
 
@@ -108,18 +121,31 @@ impl Products {
     }
 }
 
+/// What is computed in the way of two that is the faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Choice {
+    /// A product with its epilogue, or with kernels after it or before.
+    Product(Product),
+    /// A layer forward and the gradient of its output: by a mask, or by the output.
+    Masked(Product, Product),
+    /// A convolution: by cuDNN, or by a kernel.
+    Convolution(Convolution),
+}
+
 /// The powers of two that the addresses of a, b and c are multiples of, in bytes: a parameter begins anywhere in its block,
 /// and fast algorithms want to be told.
 type Alignments = [u32; 3];
 
 /// Where a product's matrices are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Places {
     pub(super) a: CUdeviceptr,
     pub(super) b: CUdeviceptr,
     pub(super) c: CUdeviceptr,
     /// 0 where the epilogue has none.
     pub(super) bias: CUdeviceptr,
+    /// [`mask_row`] bits for each row of the result; 0 where the epilogue has none.
+    pub(super) mask: CUdeviceptr,
 }
 
 impl Places {
@@ -165,10 +191,7 @@ impl Gpu {
         stream: CUstream,
     ) -> Result<()> {
         let doing = || doing(product);
-        if product.epilogue != Epilogue::Nothing {
-            let attribute = cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_BIAS_POINTER;
-            self.good(set(planned.description, attribute, &places.bias), doing)?;
-        }
+        self.point(planned.description, product.epilogue, places, doing)?;
         let (single, double) = ([1.0f32, 0.0], [1.0f64, 0.0]);
         let [alpha, beta]: [*const c_void; 2] = match product.kind {
             Kind::F64 => [0, 1].map(|i| (&raw const double[i]).cast()),
@@ -200,6 +223,24 @@ impl Gpu {
         self.good(status, doing)
     }
 
+    /// Says where the epilogue's vector and mask are.
+    fn point(
+        &self,
+        description: cublasLtMatmulDesc_t,
+        epilogue: Epilogue,
+        places: Places,
+        doing: impl Fn() -> String,
+    ) -> Result<()> {
+        use cublasLtMatmulDescAttributes_t as Attribute;
+        if epilogue != Epilogue::Nothing {
+            self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, &places.bias), &doing)?;
+        }
+        if epilogue.has_mask() {
+            self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &places.mask), &doing)?;
+        }
+        Ok(())
+    }
+
     fn good(&self, status: cublasStatus_t, doing: impl FnOnce() -> String) -> Result<()> {
         match status {
             cublasStatus_t::CUBLAS_STATUS_SUCCESS => Ok(()),
@@ -222,19 +263,25 @@ impl Gpu {
         self.good(unsafe { sys::cublasLtMatmulDescCreate(&mut description, kind.compute(), scale) }, doing)?;
         // `CUBLAS_OP_T` and `CUBLAS_OP_N`.
         let operation = i32::from;
-        let epilogue = match epilogue {
+        let kind_of_epilogue = match epilogue {
             Epilogue::Nothing => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_DEFAULT,
             Epilogue::Bias => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS,
             Epilogue::BiasRelu => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_RELU_BIAS,
+            Epilogue::BiasReluMask => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_RELU_AUX_BIAS,
+            Epilogue::MaskedSums => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_DRELU_BGRAD,
+            // cuBLASLt's B is our first operand.
+            Epilogue::OperandSums => cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BGRADB,
         };
         {
             use cublasLtMatmulDescAttributes_t as Attribute;
             self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &operation(turned.1)), doing)?;
             self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_TRANSB, &operation(turned.0)), doing)?;
-            self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue), doing)?;
-            if places.bias != 0 {
-                self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER, &places.bias), doing)?;
+            self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE, &kind_of_epilogue), doing)?;
+            if epilogue.has_mask() {
+                let row = mask_row(n) as i64;
+                self.good(set(description, Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &row), doing)?;
             }
+            self.point(description, epilogue, places, doing)?;
         }
         // A row-major matrix of these rows and columns, or its transpose.
         let layout = |of, rows: usize, columns: usize, turned: bool| {
@@ -335,51 +382,33 @@ impl Gpu {
 }
 
 impl Gpu {
-    /// Whether cuBLASLt's max(0, x) of NaN is NaN, as ours is: nothing says so, and a network that went wrong must not look
-    /// right. It is tried once.
-    pub(super) fn relu_keeps_nan(&self) -> Result<bool> {
-        if let Some(keeps) = self.0.relu_keeps_nan.get() {
-            return Ok(*keeps);
-        }
-        const N: usize = 8;
-        let ones = Memory::of(self, bytemuck::cast_slice(&[1f32; N * N]))?;
-        let mut numbers = [1f32; N * N];
-        numbers[0] = f32::NAN;
-        let (a, c) = (Memory::of(self, bytemuck::cast_slice(&numbers))?, Memory::zeros(self, size_of_val(&numbers))?);
-        let product =
-            Product { kind: Kind::F32, m: N, n: N, k: N, turned: (false, true), epilogue: Epilogue::BiasRelu };
-        let places = Places { a: a.pointer(), b: ones.pointer(), c: c.pointer(), bias: ones.pointer() };
-        // SAFETY: four blocks of eight times eight numbers.
-        let computed = unsafe { self.multiply(&product, places, self.0.stream) };
-        c.read(bytemuck::cast_slice_mut(&mut numbers))?;
-        let keeps = computed.is_ok() && numbers[0].is_nan() && numbers[N] == N as f32 + 1.0;
-        Ok(*self.0.relu_keeps_nan.get_or_init(|| keeps))
-    }
-
-    /// Whether `first` is faster than `second`, two ways to compute what a product is part of. They are tried when they are
-    /// asked about for the first time.
+    /// Whether `first` is faster than `second`, two ways to compute the same. They are tried when they are asked about for the
+    /// first time, and remembered; a first way that fails then is the slower one.
     pub(super) fn faster(
         &self,
-        product: &Product,
+        choice: Choice,
         first: &dyn Fn(CUstream) -> Result<()>,
         second: &dyn Fn(CUstream) -> Result<()>,
     ) -> Result<bool> {
-        if let Some(faster) = lock(&self.0.products).faster.get(product) {
+        if let Some(faster) = lock(&self.0.products).faster.get(&choice) {
             return Ok(*faster);
         }
         let (stream, start, end) = (self.0.stream, Event::new(self, true)?, Event::new(self, true)?);
+        let time = |way: &dyn Fn(CUstream) -> Result<()>| {
+            start.record(stream)?;
+            way(stream)?;
+            end.record(stream)?;
+            end.synchronize()?;
+            end.since(&start)
+        };
         let mut shortest = [f32::INFINITY; 2];
         for _ in 0..=RUNS {
-            for (shortest, way) in shortest.iter_mut().zip([first, second]) {
-                start.record(stream)?;
-                way(stream)?;
-                end.record(stream)?;
-                end.synchronize()?;
-                *shortest = shortest.min(end.since(&start)?);
-            }
+            // What is wrong with the GPU shows in the second way, too.
+            shortest[0] = shortest[0].min(time(first).unwrap_or(f32::INFINITY));
+            shortest[1] = shortest[1].min(time(second)?);
         }
         let faster = shortest[0] <= shortest[1];
-        lock(&self.0.products).faster.insert(*product, faster);
+        lock(&self.0.products).faster.insert(choice, faster);
         Ok(faster)
     }
 }

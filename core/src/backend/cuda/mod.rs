@@ -6,11 +6,14 @@
 
 #![allow(unsafe_code)]
 
+mod backward;
+mod cudnn;
 mod driver;
 mod executor;
 mod gpu;
 mod kernels;
 mod library;
+mod linear;
 mod loss;
 mod matmul;
 mod memory;
@@ -19,6 +22,7 @@ mod nccl;
 mod network;
 mod optimizer;
 mod pass;
+mod relu;
 mod shapes;
 pub(crate) mod tensor;
 

@@ -1,9 +1,11 @@
 //! A network's layers as calls of kernels and products.
 
+use super::backward::bias_parts;
 use super::gpu::Gpu;
 use super::kernels::{self, Kernel, Program};
-use super::matmul::{Epilogue, Kind, Places, Product};
+use super::matmul::Kind;
 use super::memory::Memory;
+use super::relu::mask_row;
 use super::shapes::{ConvShape, Convolutions, PoolShape, conv_partial};
 use crate::backend::cpu::{Conv, Window};
 use crate::backend::{Precision, float32_matmul_precision};
@@ -12,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::nn::{Formula, LayerInfo, Op};
 use core::ffi::c_void;
 use cudarc::driver::sys::{CUdeviceptr, CUstream};
+use std::sync::OnceLock;
 
 /// Threads of a block, in all kernels.
 pub(super) const THREADS: u32 = 256;
@@ -32,26 +35,26 @@ pub(super) use launch;
 
 /// A network, ready for a GPU.
 pub(crate) struct Network {
-    gpu: Gpu,
+    pub(super) gpu: Gpu,
     real: DType,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// Elements per sample.
     pub(super) input: usize,
     pub(super) output: usize,
-    convolutions: Option<Convolutions>,
-    cast: Option<Kernel>,
+    pub(super) convolutions: Option<Convolutions>,
+    pub(super) cast: Option<Kernel>,
 }
 
-struct Step {
-    kind: StepKind,
+pub(super) struct Step {
+    pub(super) kind: StepKind,
     /// Where its parameters begin.
-    params: usize,
+    pub(super) params: usize,
     /// Elements per sample.
-    input: usize,
-    output: usize,
+    pub(super) input: usize,
+    pub(super) output: usize,
 }
 
-enum StepKind {
+pub(super) enum StepKind {
     Linear { inputs: usize, outputs: usize, bias: bool, act: Act },
     Conv2d { conv: Conv, bias: bool, act: Act },
     MaxPool2d { planes: usize, window: Window, forward: Kernel, backward: Kernel },
@@ -60,15 +63,16 @@ enum StepKind {
 }
 
 /// An activation's kernels; that of the identity adds a bias and sums its gradient.
-struct Act {
-    from_output: bool,
-    identity: bool,
-    relu: bool,
+pub(super) struct Act {
+    pub(super) from_output: bool,
+    pub(super) identity: bool,
+    pub(super) relu: bool,
     bias_act: Kernel,
-    forward: Kernel,
-    backward: Kernel,
-    backward_bias: Kernel,
-    bias_sum: Kernel,
+    pub(super) bias_act_mask: Kernel,
+    pub(super) forward: Kernel,
+    pub(super) backward: Kernel,
+    pub(super) backward_bias: Kernel,
+    pub(super) bias_sum: Kernel,
 }
 
 impl Act {
@@ -83,6 +87,7 @@ impl Act {
             identity: formula.is_none(),
             relu: formula.is_some_and(|(formula, _)| Some(formula) == <crate::nn::ReLU as crate::nn::Activation>::CUDA),
             bias_act: kernel("bias_act")?,
+            bias_act_mask: kernel("bias_act_mask")?,
             forward: kernel("act_forward")?,
             backward: kernel("act_backward")?,
             backward_bias: kernel("act_backward_bias")?,
@@ -91,7 +96,7 @@ impl Act {
     }
 
     /// Whether its backward pass needs its input, which is then kept.
-    fn keeps(&self) -> bool {
+    pub(super) fn keeps(&self) -> bool {
         !self.from_output
     }
 }
@@ -121,15 +126,19 @@ pub(super) struct Space {
     memory: Memory,
     pub(super) batch: usize,
     /// Of each step: its output, the input of its activation, and where each output of a pooling came from.
-    y: Vec<usize>,
-    saved: Vec<usize>,
-    index: Vec<usize>,
+    pub(super) y: Vec<usize>,
+    pub(super) saved: Vec<usize>,
+    pub(super) index: Vec<usize>,
+    /// The bits of a ReLU's outputs that are greater than zero, and whether they are used: which its first pass backwards
+    /// decides.
+    pub(super) mask: Vec<usize>,
+    pub(super) masked: Vec<OnceLock<bool>>,
     /// The gradients of outputs, by turns; only for training.
-    gradients: Option<[usize; 2]>,
+    pub(super) gradients: Option<[usize; 2]>,
     /// Part sums.
-    partial: usize,
+    pub(super) partial: usize,
     /// Operands of a product in bf16.
-    halves: [usize; 2],
+    pub(super) halves: [usize; 2],
     /// How products were to be computed when it was made.
     pub(super) precision: Precision,
 }
@@ -167,7 +176,20 @@ impl Space {
         self.memory.write_from(self.output_gradient_offset(), from.pointer(), bytes, stream)
     }
 
-    fn at(&self, offset: usize) -> CUdeviceptr {
+    /// No ReLU is taken back by its mask: memory that is used once does not try what is faster.
+    pub(super) fn without_masks(self) -> Self {
+        self.masked.iter().for_each(|masked| {
+            let _ = masked.set(false);
+        });
+        self
+    }
+
+    /// Whether the step's ReLU is taken back by its mask.
+    pub(super) fn is_masked(&self, i: usize) -> bool {
+        self.masked[i].get() == Some(&true)
+    }
+
+    pub(super) fn at(&self, offset: usize) -> CUdeviceptr {
         self.memory.pointer() + offset as u64
     }
 }
@@ -297,6 +319,14 @@ impl Network {
             _ => 0,
         });
         let index = index.collect();
+        let mask = (0..self.steps.len()).map(|i| match &self.steps[i].kind {
+            StepKind::Linear { outputs, .. } if training && self.takes_mask(i) => {
+                layout.take(batch * self.steps[i].output / outputs * (mask_row(*outputs) / 8))
+            }
+            _ => 0,
+        });
+        let mask = mask.collect();
+        let masked = self.steps.iter().map(|_| OnceLock::new()).collect();
         let largest = |sizes: &mut dyn Iterator<Item = usize>| sizes.max().unwrap_or(0);
         let gradients = training.then(|| {
             let size = |turn| largest(&mut self.steps.iter().skip(turn).step_by(2).map(|step| of(step.output)));
@@ -311,11 +341,11 @@ impl Network {
             [0; 2]
         };
         let (memory, precision) = (Memory::new(&self.gpu, layout.0)?, float32_matmul_precision());
-        Ok(Space { memory, batch, y, saved, index, gradients, partial, halves, precision })
+        Ok(Space { memory, batch, y, saved, index, mask, masked, gradients, partial, halves, precision })
     }
 
     /// How a product is computed with this memory. One with a size below 32 stays as exact as it is, on every device.
-    fn precision(&self, space: &Space, sizes: [usize; 3]) -> Kind {
+    pub(super) fn precision(&self, space: &Space, sizes: [usize; 3]) -> Kind {
         match (self.real, space.precision) {
             (DType::F64, _) => Kind::F64,
             (_, Precision::Highest) => Kind::F32,
@@ -326,35 +356,28 @@ impl Network {
     }
 
     /// A 1-D grid for this many elements.
-    fn grid(&self, elements: usize) -> [u32; 3] {
+    pub(super) fn grid(&self, elements: usize) -> [u32; 3] {
         let most = (self.gpu.multiprocessors() * 8) as usize;
         [elements.div_ceil(THREADS as usize * 4).clamp(1, most) as u32, 1, 1]
     }
 
     /// Computes all outputs.
-    pub(super) fn forward(&self, space: &Space, params: CUdeviceptr, x: CUdeviceptr, stream: CUstream) -> Result<()> {
+    pub(super) fn forward(&self, space: &Space, all: CUdeviceptr, x: CUdeviceptr, stream: CUstream) -> Result<()> {
         self.gpu.enter()?;
         let mut x = x;
         for (i, step) in self.steps.iter().enumerate() {
             let y = space.at(space.y[i]);
             let n = space.batch * step.output;
-            let params = params + self.bytes_of(step.params) as u64;
+            let params = all + self.bytes_of(step.params) as u64;
             // Without training nothing is kept.
             let keep = |act: &Act| if act.keeps() && space.gradients.is_some() { space.at(space.saved[i]) } else { 0 };
             match &step.kind {
-                StepKind::Linear { inputs, outputs, bias, act } => {
-                    let rows = space.batch * step.output / outputs;
-                    let (m, n, k) = (rows, *outputs, *inputs);
-                    let (kind, epilogue) = (self.precision(space, [m, n, k]), Epilogue::Nothing);
-                    let product = Product { kind, m, n, k, turned: (false, true), epilogue };
-                    let bias = if *bias { params + self.bytes_of(inputs * outputs) as u64 } else { 0 };
-                    let places = Places { a: x, b: params, c: y, bias };
-                    self.linear(&product, places, act, keep(act), space, stream)?;
-                }
+                StepKind::Linear { .. } => self.linear(i, all, x, space, stream)?,
                 StepKind::Conv2d { conv, bias, act } => {
                     let kernels = self.convolutions.as_ref().expect("there is a convolution");
                     let shape = ConvShape::of(conv, space.batch);
-                    kernels.forward(shape, [x, params, y], stream)?;
+                    let kind = self.precision(space, shape.product());
+                    kernels.forward(shape, kind, [x, params, y], stream)?;
                     let bias = if *bias { params + self.bytes_of(shape.weights()) as u64 } else { 0 };
                     self.bias_act(
                         act,
@@ -382,51 +405,8 @@ impl Network {
         Ok(())
     }
 
-    /// y = A(x · Wᵀ + b), in the way that was the fastest when it was computed first.
-    fn linear(
-        &self,
-        product: &Product,
-        places: Places,
-        act: &Act,
-        saved: CUdeviceptr,
-        space: &Space,
-        stream: CUstream,
-    ) -> Result<()> {
-        let Product { m, n, k, .. } = *product;
-        let places = self.cast(product.kind, places, (m * k, n * k), space, stream)?;
-        let count = m * n;
-        let apart = |stream| {
-            // SAFETY: the operands and the result are of the step's sizes, and the result is nobody's else.
-            unsafe { self.gpu.multiply(product, Places { bias: 0, ..places }, stream)? };
-            if act.identity && places.bias == 0 {
-                return Ok(());
-            }
-            self.bias_act(act, places.c, places.bias, saved, count, n, 1, stream)
-        };
-        let epilogue = match (places.bias, act) {
-            // Where the activation's input is kept, it must be seen after the product.
-            _ if saved != 0 => Epilogue::Nothing,
-            (0, _) => Epilogue::Nothing,
-            (_, act) if act.relu && self.gpu.relu_keeps_nan()? => Epilogue::BiasRelu,
-            _ => Epilogue::Bias,
-        };
-        if epilogue == Epilogue::Nothing {
-            return apart(stream);
-        }
-        let fused = Product { epilogue, ..*product };
-        let together = |stream| {
-            // SAFETY: as above.
-            unsafe { self.gpu.multiply(&fused, places, stream)? };
-            if act.identity || epilogue == Epilogue::BiasRelu {
-                return Ok(());
-            }
-            launch!(self.gpu, stream, act.forward, self.grid(count), places.c, places.c, count)
-        };
-        if self.gpu.faster(&fused, &together, &apart)? { together(stream) } else { apart(stream) }
-    }
-
     #[allow(clippy::too_many_arguments)]
-    fn bias_act(
+    pub(super) fn bias_act(
         &self,
         act: &Act,
         y: CUdeviceptr,
@@ -443,138 +423,6 @@ impl Network {
         let (channels, inner) = (channels as u32, inner as u32);
         launch!(self.gpu, stream, act.bias_act, self.grid(n), y, bias, saved, n, channels, inner)
     }
-
-    /// The operands as the product wants them.
-    fn cast(
-        &self,
-        kind: Kind,
-        places: Places,
-        (a, b): (usize, usize),
-        space: &Space,
-        stream: CUstream,
-    ) -> Result<Places> {
-        if kind != Kind::Bf16 {
-            return Ok(places);
-        }
-        let to_bf16 = self.cast.expect("f32 has the kernel");
-        let [half_a, half_b] = space.halves.map(|half| space.at(half));
-        launch!(self.gpu, stream, to_bf16, self.grid(a), places.a, half_a, a)?;
-        launch!(self.gpu, stream, to_bf16, self.grid(b), places.b, half_b, b)?;
-        Ok(Places { a: half_a, b: half_b, ..places })
-    }
-
-    fn multiply(&self, product: Product, places: Places, space: &Space, stream: CUstream) -> Result<()> {
-        let Product { kind, m, n, k, .. } = product;
-        let places = self.cast(kind, places, (m * k, n * k), space, stream)?;
-        // SAFETY: the operands and the result are of the step's sizes, and the result is nobody's else.
-        unsafe { self.gpu.multiply(&product, places, stream) }
-    }
-
-    /// Computes the gradients of all parameters, and of the input where there is a place for it, from that of the output,
-    /// which is in `space` and is used up.
-    pub(super) fn backward(
-        &self,
-        space: &Space,
-        params: CUdeviceptr,
-        x: CUdeviceptr,
-        (dparams, dinput): (CUdeviceptr, Option<CUdeviceptr>),
-        stream: CUstream,
-    ) -> Result<()> {
-        self.gpu.enter()?;
-        let slots = space.gradients.expect("memory for training").map(|slot| space.at(slot));
-        let partial = space.at(space.partial);
-        for (i, step) in self.steps.iter().enumerate().rev() {
-            let (y, dy) = (space.at(space.y[i]), slots[i % 2]);
-            let x = if i == 0 { x } else { space.at(space.y[i - 1]) };
-            let dx = if i == 0 { dinput } else { Some(slots[(i + 1) % 2]) };
-            let v = |act: &Act| if act.keeps() { space.at(space.saved[i]) } else { y };
-            let [params, dparams] = [params, dparams].map(|block| block + self.bytes_of(step.params) as u64);
-            let n = space.batch * step.output;
-            match &step.kind {
-                StepKind::Linear { inputs, outputs, bias, act } => {
-                    let rows = n / outputs;
-                    let db = bias.then(|| dparams + self.bytes_of(inputs * outputs) as u64);
-                    self.derive(act, dy, v(act), db, partial, (rows, *outputs, 1), stream)?;
-                    let (kind, epilogue) = (self.precision(space, [rows, *inputs, *outputs]), Epilogue::Nothing);
-                    let dw = Product { kind, m: *outputs, n: *inputs, k: rows, turned: (true, false), epilogue };
-                    self.multiply(dw, Places { a: dy, b: x, c: dparams, bias: 0 }, space, stream)?;
-                    if let Some(dx) = dx {
-                        let product =
-                            Product { kind, m: rows, n: *inputs, k: *outputs, turned: (false, false), epilogue };
-                        self.multiply(product, Places { a: dy, b: params, c: dx, bias: 0 }, space, stream)?;
-                    }
-                }
-                StepKind::Conv2d { conv, bias, act } => {
-                    let kernels = self.convolutions.as_ref().expect("there is a convolution");
-                    let shape = ConvShape::of(conv, space.batch);
-                    let db = bias.then(|| dparams + self.bytes_of(shape.weights()) as u64);
-                    let channels = conv.out_channels;
-                    self.derive(act, dy, v(act), db, partial, (space.batch, channels, step.output / channels), stream)?;
-                    kernels.backward_weight(shape, [dy, x, dparams], partial, stream)?;
-                    if let Some(dx) = dx {
-                        kernels.backward_data(shape, [dy, params, dx], stream)?;
-                    }
-                }
-                StepKind::MaxPool2d { planes, window, backward, .. } => {
-                    let Some(dx) = dx else { continue };
-                    let (index, shape) = (space.at(space.index[i]), PoolShape::of(window, planes * space.batch));
-                    launch!(self.gpu, stream, *backward, self.grid(space.batch * step.input), dy, index, dx, shape)?;
-                }
-                StepKind::Activation(act) => {
-                    let Some(dx) = dx else { continue };
-                    let v = if act.from_output { y } else { x };
-                    launch!(self.gpu, stream, act.backward, self.grid(n), dy, v, dx, n)?;
-                }
-                StepKind::Rows { size, backward, .. } => {
-                    let Some(dx) = dx else { continue };
-                    let (rows, columns) = (n / size.max(&1), *size as u32);
-                    launch!(self.gpu, stream, *backward, self.grid(n), y, dy, dx, rows, columns)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// dy becomes the gradient before the activation; its sums over all but the channels are the bias's.
-    #[allow(clippy::too_many_arguments)]
-    fn derive(
-        &self,
-        act: &Act,
-        dy: CUdeviceptr,
-        v: CUdeviceptr,
-        db: Option<CUdeviceptr>,
-        partial: CUdeviceptr,
-        (outer, channels, inner): (usize, usize, usize),
-        stream: CUstream,
-    ) -> Result<()> {
-        let n = outer * channels * inner;
-        let Some(db) = db else {
-            if act.identity {
-                return Ok(());
-            }
-            return launch!(self.gpu, stream, act.backward, self.grid(n), dy, v, dy, n);
-        };
-        let v = if act.identity { 0 } else { v };
-        let parts = bias_parts(&self.gpu, outer, channels, inner);
-        let columns = if inner == 1 { channels.div_ceil(32) } else { channels } as u32;
-        // With one part, its sums are the whole ones.
-        let sums = if parts == 1 { db } else { partial };
-        let (channels, inner) = (channels as u32, inner as u32);
-        launch!(self.gpu, stream, act.backward_bias, [columns, parts, 1], dy, v, sums, outer, channels, inner)?;
-        if parts == 1 {
-            return Ok(());
-        }
-        launch!(self.gpu, stream, act.bias_sum, [channels.div_ceil(32), 1, 1], partial, db, channels, parts)
-    }
-}
-
-/// Into how many parts the samples are divided for the gradient of a bias, so that the whole GPU is busy.
-fn bias_parts(gpu: &Gpu, outer: usize, channels: usize, inner: usize) -> u32 {
-    let columns = if inner == 1 { channels.div_ceil(32) } else { channels };
-    let wanted = (gpu.multiprocessors() as usize * 4).div_ceil(columns);
-    // A block passes over eight rows at once where a row is one number of each channel.
-    let most = if inner == 1 { outer.div_ceil(32) } else { outer };
-    wanted.clamp(1, most.max(1)) as u32
 }
 
 impl Step {

@@ -15,7 +15,7 @@ impl Executor {
     /// The output for a batch, and what the gradients will need.
     pub(crate) fn pass(&self, parameters: &Memory, x: &Memory, batch: usize) -> Result<(Memory, Pass)> {
         let (network, stream) = (self.network(), self.gpu().0.stream);
-        let space = network.space(batch, true)?;
+        let space = network.space(batch, true)?.without_masks();
         let bytes = network.bytes_of(batch * network.output);
         let y = Memory::new(self.gpu(), bytes)?;
         if batch > 0 {

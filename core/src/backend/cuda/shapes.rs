@@ -1,7 +1,9 @@
 //! Sizes as the kernels of images take them.
 
+use super::cudnn::{Convolution, Direction, Workspaces};
 use super::gpu::Gpu;
 use super::kernels::{self, Kernel, Program};
+use super::matmul::{Choice, Kind};
 use super::network::launch;
 use crate::backend::cpu::{Conv, Window};
 use crate::element::DType;
@@ -33,7 +35,7 @@ impl PoolShape {
 }
 
 /// A convolution of a batch; as `ConvShape` in the kernels' text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub(super) struct ConvShape {
     batch: i32,
@@ -75,15 +77,38 @@ impl ConvShape {
             .product()
     }
 
+    /// The sizes of x, w and y.
+    pub(super) fn tensors(&self) -> [[i32; 4]; 3] {
+        let ConvShape { batch, in_channels, height, width, out_channels, out_height, out_width, kernel, .. } = *self;
+        [
+            [batch, in_channels, height, width],
+            [out_channels, in_channels, kernel[0], kernel[1]],
+            [batch, out_channels, out_height, out_width],
+        ]
+    }
+
+    /// The sizes of the product of matrices that it is.
+    pub(super) fn product(&self) -> [usize; 3] {
+        let taps = self.in_channels * self.kernel[0] * self.kernel[1];
+        [self.pixels() as usize, self.out_channels as usize, taps as usize]
+    }
+
+    /// Padding, stride and dilation.
+    pub(super) fn steps(&self) -> [[i32; 2]; 3] {
+        [self.padding, self.stride, self.dilation]
+    }
+
     /// The pixels of the output, of all samples.
     fn pixels(&self) -> u32 {
         (self.batch * self.out_height * self.out_width) as u32
     }
 }
 
-/// The kernels of convolutions: each for many channels, for few, and for very few.
+/// Convolutions, by kernels or, where it is found and faster, by cuDNN. Of kernels there is one for many channels, for few, and
+/// for very few.
 pub(super) struct Convolutions {
     gpu: Gpu,
+    workspaces: Workspaces,
     forward: [Kernel; 3],
     backward_data: [Kernel; 3],
     backward_weight: [Kernel; 3],
@@ -111,6 +136,7 @@ impl Convolutions {
         let kernel = |name| gpu.kernel(&program, name);
         Ok(Convolutions {
             gpu: gpu.clone(),
+            workspaces: Workspaces::default(),
             forward: [kernel("conv_forward")?, kernel("conv_forward_32")?, kernel("conv_forward_16")?],
             backward_data: [
                 kernel("conv_backward_data")?,
@@ -126,40 +152,74 @@ impl Convolutions {
         })
     }
 
+    /// The way that was the faster when it was computed first.
+    fn choose(
+        &self,
+        direction: Direction,
+        (s, kind): (ConvShape, Kind),
+        places: [CUdeviceptr; 3],
+        own: &dyn Fn(CUstream) -> Result<()>,
+        stream: CUstream,
+    ) -> Result<()> {
+        if self.gpu.cudnn().is_none() {
+            return own(stream);
+        }
+        let convolution = Convolution::new(direction, s, kind, places);
+        // SAFETY: the operands and the result are of the convolution's sizes, and the result is nobody's else.
+        let theirs = |stream| unsafe { self.gpu.convolve(&convolution, places, &self.workspaces, stream) };
+        let faster = self.gpu.faster(Choice::Convolution(convolution), &theirs, own)?;
+        if faster { theirs(stream) } else { own(stream) }
+    }
+
     /// y = w ⋆ x.
-    pub(super) fn forward(&self, s: ConvShape, [x, w, y]: [CUdeviceptr; 3], stream: CUstream) -> Result<()> {
+    pub(super) fn forward(&self, s: ConvShape, kind: Kind, places: [CUdeviceptr; 3], stream: CUstream) -> Result<()> {
+        let [x, w, y] = places;
         let i = choice(s.out_channels);
         let grid = [s.pixels().div_ceil(PIXELS[i]), (s.out_channels as u32).div_ceil(CHANNELS[i]), 1];
-        launch!(block BLOCK, self.gpu, stream, self.forward[i], grid, x, w, y, s)
+        let own = |stream| launch!(block BLOCK, self.gpu, stream, self.forward[i], grid, x, w, y, s);
+        self.choose(Direction::Forward, (s, kind), places, &own, stream)
     }
 
     /// dx from dy.
-    pub(super) fn backward_data(&self, s: ConvShape, [dy, w, dx]: [CUdeviceptr; 3], stream: CUstream) -> Result<()> {
+    pub(super) fn backward_data(
+        &self,
+        s: ConvShape,
+        kind: Kind,
+        places: [CUdeviceptr; 3],
+        stream: CUstream,
+    ) -> Result<()> {
+        let [dy, w, dx] = places;
         let i = choice(s.in_channels);
         let rows = (s.height as u32).div_ceil(s.stride[0] as u32);
         let columns = (s.width as u32).div_ceil(s.stride[1] as u32);
         let pixels = s.batch as u32 * rows * columns;
         let classes = (s.stride[0] * s.stride[1]) as u32;
         let grid = [pixels.div_ceil(PIXELS[i]), (s.in_channels as u32).div_ceil(CHANNELS[i]), classes];
-        launch!(block BLOCK, self.gpu, stream, self.backward_data[i], grid, dy, w, dx, s)
+        let own = |stream| launch!(block BLOCK, self.gpu, stream, self.backward_data[i], grid, dy, w, dx, s);
+        self.choose(Direction::BackwardData, (s, kind), places, &own, stream)
     }
 
     /// dw from dy, with part sums in `partial`.
     pub(super) fn backward_weight(
         &self,
         s: ConvShape,
-        [dy, x, dw]: [CUdeviceptr; 3],
+        kind: Kind,
+        places: [CUdeviceptr; 3],
         partial: CUdeviceptr,
         stream: CUstream,
     ) -> Result<()> {
+        let [dy, x, dw] = places;
         let (i, [columns, rows], parts) = weight_blocks(&self.gpu, &s);
         let sums = if parts == 1 { dw } else { partial };
-        launch!(block BLOCK, self.gpu, stream, self.backward_weight[i], [columns, rows, parts], dy, x, sums, s)?;
-        if parts == 1 {
-            return Ok(());
-        }
-        let n = s.weights();
-        launch!(self.gpu, stream, self.sum, [(n as u32).div_ceil(32), 1, 1], partial, dw, n, parts)
+        let (n, grid) = (s.weights(), [columns, rows, parts]);
+        let own = |stream| {
+            launch!(block BLOCK, self.gpu, stream, self.backward_weight[i], grid, dy, x, sums, s)?;
+            if parts == 1 {
+                return Ok(());
+            }
+            launch!(self.gpu, stream, self.sum, [(n as u32).div_ceil(32), 1, 1], partial, dw, n, parts)
+        };
+        self.choose(Direction::BackwardWeight, (s, kind), places, &own, stream)
     }
 }
 

@@ -451,7 +451,8 @@ pub(crate) fn products(
     let product = Product { kind, m, n, k, turned, epilogue: Epilogue::Nothing };
     for i in 0..count {
         let at = |memory: &Memory, elements: usize, width: usize| memory.pointer() + (i * elements * width) as u64;
-        let places = Places { a: at(a, m * k, operand), b: at(b, k * n, operand), c: at(&y, m * n, of), bias: 0 };
+        let places =
+            Places { a: at(a, m * k, operand), b: at(b, k * n, operand), c: at(&y, m * n, of), ..Places::default() };
         // SAFETY: the operands have `count` matrices of these sizes, as was checked; the result is new memory for as many.
         unsafe { gpu.multiply(&product, places, gpu.0.stream)? };
     }

@@ -60,6 +60,44 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         bias_act_of<size_t>(y, bias, saved, n, channels, inner);
 }
 
+/// In place: y = A(y + bias[column]), for an activation that is told by its output; and mask, [rows, row] bits: whether A' is
+/// not zero there. y: [rows, columns]; bias: [columns]; row: columns rounded up to 128, in bits; of a row's last word, those
+/// past its end are 0. Any 1-D grid of 256 threads; a warp takes 32 packs of a row.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    bias_act_mask(REAL* y, const REAL* bias, unsigned* mask, size_t rows, unsigned columns, unsigned row) {
+    constexpr unsigned ACROSS = 32 * WIDTH;
+    unsigned lane = threadIdx.x % 32, across = row / ACROSS;
+    bool packs = columns % WIDTH == 0 && aligned(y) && aligned(bias);
+    for (size_t i = thread_of_grid() / 32; i < rows * across; i += threads_of_grid() / 32) {
+        size_t at = i / across;
+        unsigned first = (unsigned)(i - at * across) * ACROSS;
+        REAL* of_row = y + at * columns;
+        unsigned* words = mask + (at * row + first) / 32;
+        if (packs) {
+            unsigned column = first + lane * WIDTH, bits = 0;
+            if (column < columns) {
+                Pack z = load(of_row, column / WIDTH), b = load(bias, column / WIDTH);
+#pragma unroll
+                for (unsigned j = 0; j < WIDTH; j++) {
+                    z.at[j] = act(z.at[j] + b.at[j]);
+                    bits |= (unsigned)(act_derivative(z.at[j]) != 0) << (lane * WIDTH % 32 + j);
+                }
+                store(of_row, column / WIDTH, z);
+            }
+            for (unsigned step = 1; step < 32 / WIDTH; step *= 2) bits |= __shfl_xor_sync(EVERY_LANE, bits, step);
+            if (lane * WIDTH % 32 == 0) words[lane * WIDTH / 32] = bits;
+        } else {
+            for (unsigned word = 0; word < WIDTH; word++) {
+                unsigned column = first + word * 32 + lane;
+                REAL z = 0;
+                if (column < columns) of_row[column] = z = act(of_row[column] + bias[column]);
+                unsigned bits = __ballot_sync(EVERY_LANE, column < columns && act_derivative(z) != 0);
+                if (lane == 0) words[word] = bits;
+            }
+        }
+    }
+}
+
 /// y = A(x) of n elements. Any 1-D grid of 256 threads.
 extern "C" __global__ void __launch_bounds__(THREADS) act_forward(const REAL* x, REAL* y, size_t n) {
     over(
