@@ -471,3 +471,68 @@ fn losses() {
         BCELoss.forward(&y, &t).unwrap_err().to_string()
     );
 }
+
+sequential! {
+    struct Images: (1, 6, 6) => 3 {
+        Conv2d(1, 4, kernel = 3, padding = 1), GELU, MaxPool2d(2), Flatten, Linear(36, 8), ReLU, Linear(8, 3), Softmax,
+    }
+}
+sequential! { struct Codes { Linear(5, 7), Tanh, Linear(7, 5) } }
+
+/// A loss in which networks are used more than once, with the gradients of their parameters and inputs.
+fn of_networks(
+    (images, codes): (&Images, &Codes),
+    x: &Tensor<Shape![4, 1, 6, 6]>,
+    y: &Tensor<Shape![4, 5]>,
+) -> (f32, [Vec<f32>; 4]) {
+    let (f, g) = (images.requires_grad(), codes.requires_grad());
+    let (x, y) = (x.clone().requires_grad(), y.clone().requires_grad());
+    let code = g.forward(&(g.forward(&y) * &y));
+    // A part of a batch, and one of none.
+    let none = g.forward(&y.narrow::<0, D<0>>(2).unwrap()).sum();
+    let loss = (f.forward(&x) - f.forward(&-&x)).square().mean() + code.abs().mean() + none;
+    // The passes serve twice, and what they give adds up.
+    loss.backward_retain_graph().unwrap();
+    loss.backward().unwrap();
+    let [df, dg] = [f.grad().unwrap().buffer().clone(), g.grad().unwrap().buffer().clone()]
+        .map(|block| block.to(&Device::Cpu).unwrap().into_vec());
+    (loss.item(), [df, dg, x.grad().unwrap().to_vec(), y.grad().unwrap().to_vec()])
+}
+
+#[test]
+fn networks_in_expressions() {
+    let Some(gpu) = gpu() else { return };
+    let mut rng = Generator::manual_seed(3);
+    let (images, mut codes) = (Images::init(&mut rng), Codes::init(&mut rng));
+    let (x, y) = (random(Default::default(), 1), random(Default::default(), 2));
+    let (expected, gradients) = of_networks((&images, &codes), &x, &y);
+    let there = (&images.to(&gpu).unwrap(), &codes.to(&gpu).unwrap());
+    let (on, with) = (x.to(&gpu).unwrap(), y.clone().to(&gpu).unwrap());
+    let (loss, got) = of_networks(there, &on, &with);
+    close_number("a loss of networks", loss, expected);
+    for (what, (got, expected)) in ["images", "codes", "x", "y"].into_iter().zip(got.into_iter().zip(gradients)) {
+        close(what, got, expected);
+    }
+
+    // Trained by hand, on both devices.
+    codes = Codes::init(&mut rng);
+    let train = |mut model: Codes, y: &Tensor<Shape![4, 5]>| {
+        let mut adam = Adam::new(0.01);
+        for _ in 0..20 {
+            let f = model.requires_grad();
+            let loss = (f.forward(y) + f.forward(&-y) - 1.0).square().mean();
+            loss.backward().unwrap();
+            adam.step(&mut model, &f.grad().unwrap()).unwrap();
+        }
+        model.to(&Device::Cpu).unwrap().parameters().to_vec()
+    };
+    let expected = train(Codes::from_parameters(codes.parameters()).unwrap(), &y);
+    close("trained by hand", train(codes.to(&gpu).unwrap(), &y.clone().to(&gpu).unwrap()), expected);
+
+    // What is elsewhere is named.
+    let here = Codes::init(&mut rng).requires_grad();
+    let panicked =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| here.forward(&y.clone().to(&gpu).unwrap())));
+    let message = panicked.err().unwrap().downcast_ref::<String>().unwrap().clone();
+    assert!(message.contains("the network is on cpu, but its input on cuda:0"), "{message}");
+}

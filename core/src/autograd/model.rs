@@ -35,9 +35,9 @@ use std::rc::Rc;
 /// # Ok::<(), plywood::Error>(())
 /// ```
 pub struct ModelVariable<M: Model> {
-    model: Rc<M>,
-    gradient: Rc<Gradient<Gradients<M>>>,
-    node: Rc<Node>,
+    pub(super) model: Rc<M>,
+    pub(super) gradient: Rc<Gradient<Gradients<M>>>,
+    pub(super) node: Rc<Node>,
 }
 
 impl<M: Model> Clone for ModelVariable<M> {
@@ -49,28 +49,27 @@ impl<M: Model> Clone for ModelVariable<M> {
 
 impl<M: Model> Accumulate for Gradients<M> {
     fn accumulate(&mut self, other: Self) {
+        #[cfg(feature = "cuda")]
+        if let (Some(sum), Some(more)) = (self.buffer().memory(), other.buffer().memory()) {
+            return super::on_gpu::add_to::<M::Elem>(sum, more, M::PARAMS);
+        }
         self.parameters_mut().iter_mut().zip(other.parameters()).for_each(|(sum, x)| *sum += *x);
     }
 }
 
 impl<M: Model + 'static> ModelVariable<M> {
     pub(crate) fn new(model: &M) -> Self {
-        #[cfg(feature = "cuda")]
-        if let Some(gpu) = model.buffer().gpu() {
-            let error = crate::Error::NoKernel {
-                what: "a network in an expression of variables".to_owned(),
-                device: gpu.to_string(),
-                hint: "; `forward` and a `Trainer` run it there, and `.to(&Device::Cpu)?` moves it",
-            };
-            panic!("{error}");
-        }
         let gradient = Gradient::new(true);
         let place = Rc::clone(&gradient);
         let node = Node::new("parameters", &[M::PARAMS], Vec::new(), Some(Box::new(move || place.settle(|_| ()))));
-        ModelVariable { model: Rc::new(M::from_buffer(Buffer::copy_of(model.parameters()))), gradient, node }
+        ModelVariable { model: Rc::new(M::from_buffer(model.buffer().clone())), gradient, node }
     }
 
     /// [`Model::forward`] of a variable or a tensor: x [batch, input…] gives y [batch, output…].
+    ///
+    /// # Panics
+    /// If the input is on another device than the network. On a GPU also if a layer has no kernel there, or the memory
+    /// does not suffice.
     ///
     /// ```
     /// use plywood::autograd::Variable;
@@ -91,6 +90,10 @@ impl<M: Model + 'static> ModelVariable<M> {
         X::Shape: InputOf<M, Wanted<M>>,
     {
         let x = x.variable();
+        #[cfg(feature = "cuda")]
+        if self.model.buffer().memory().is_some() || x.value().memory().is_some() {
+            return self.forward_on_gpu(&x);
+        }
         let (input, batch) = (x.shape(), x.shape().batch());
         let mut y = Tensor::zeros_of(input.of::<M::Output>());
         let mut saved = Buffer::zeros(batch * <M as Layer>::SAVED);
@@ -140,11 +143,7 @@ impl<M: Model + 'static> ModelVariable<M> {
     #[must_use]
     pub fn grad(&self) -> Option<Gradients<M>> {
         let gradients = self.gradient.kept.borrow();
-        gradients.as_ref().map(|gradients| {
-            let mut copy = Gradients::<M>::zeros();
-            copy.parameters_mut().copy_from_slice(gradients.parameters());
-            copy
-        })
+        gradients.as_ref().map(|gradients| Gradients::of_buffer(gradients.buffer().clone()))
     }
 
     /// Forgets the gradient. See [`Variable::grad`].

@@ -1,12 +1,56 @@
-//! Gradients of reductions and of running operations on a GPU: what `reduce` and `along` do lane by lane.
+//! Networks in an expression on a GPU, and gradients of reductions and of running operations there: what `model`, `reduce`
+//! and `along` do on the CPU.
 
+use super::node::Record;
+use super::{ModelVariable, Variable};
+use crate::backend::Buffer;
+use crate::backend::cuda::Memory;
 use crate::backend::cuda::tensor::{self as kernel, Array, Code};
 use crate::dim::Dyn;
-use crate::element::{DType, Float};
+use crate::element::{DType, Element, Float};
 use crate::error::Result;
-use crate::shape::Shape;
-use crate::tensor::Tensor;
-use crate::tensor::on_gpu::{cumsum, mapped, signed};
+use crate::nn::on_gpu::operands;
+use crate::nn::{Gradients, Model, Wanted};
+use crate::shape::{InputOf, Shape, StaticShape};
+use crate::tensor::on_gpu::{assigned, cumsum, mapped, signed};
+use crate::tensor::{Tensor, sure};
+use std::rc::Rc;
+
+impl<M: Model + 'static> ModelVariable<M> {
+    /// [`ModelVariable::forward`].
+    pub(super) fn forward_on_gpu<X>(&self, x: &Variable<X, M::Elem>) -> Variable<X::Of<M::Output>, M::Elem>
+    where
+        X: InputOf<M, Wanted<M>>,
+    {
+        let (parameters, input) = sure(operands(&*self.model, x.value()));
+        let (gpu, shape, batch) = (parameters.gpu(), x.shape(), x.shape().batch());
+        let real = <M::Elem as Element>::DTYPE;
+        let (y, pass) = sure(gpu.with_executor(M::LAYERS, real, |executor| executor.pass(parameters, input, batch)));
+        let y = Tensor::from_buffer(shape.of::<M::Output>(), Buffer::on_gpu(y, batch * M::Output::NUMEL));
+        let (model, gradient, value) = (Rc::clone(&self.model), Rc::clone(&self.gradient), Rc::clone(&x.value));
+        let place = x.gradient.clone();
+        let rule = move |dy: &Tensor<_, M::Elem>| {
+            let (parameters, input) = sure(operands(&*model, &value));
+            let dy = dy.memory().expect("on the same GPU");
+            let memory = |elements: usize| sure(Memory::new(parameters.gpu(), elements * size_of::<M::Elem>()));
+            let (dparams, dx) = (memory(M::PARAMS), place.as_ref().map(|_| memory(shape.numel())));
+            sure(parameters.gpu().with_executor(M::LAYERS, real, |executor| {
+                executor.pass_back(&pass, (parameters, input), dy, (&dparams, dx.as_ref()))
+            }));
+            gradient.add(Gradients::of_buffer(Buffer::on_gpu(dparams, M::PARAMS)));
+            if let (Some(place), Some(dx)) = (&place, dx) {
+                place.add(Tensor::of_memory(shape, dx));
+            }
+        };
+        Record::new(M::KIND, y).of_all(vec![Rc::clone(&x.node), Rc::clone(&self.node)], rule).done()
+    }
+}
+
+/// Adds up the numbers of two blocks in the first.
+pub(super) fn add_to<E: Float>(sum: &Memory, more: &Memory, len: usize) {
+    let [sum, more] = [sum, more].map(|memory| Array::new(memory, E::DTYPE, &[len]));
+    sure(assigned(&sum, Some(more), "ADD(x, y)", &[] as &[E]));
+}
 
 /// A tensor of a GPU under other sizes.
 fn there<'a, S: Shape, E: Float>(x: &'a Tensor<S, E>, sizes: &[usize]) -> Array<'a> {

@@ -75,8 +75,8 @@
 //! What takes a function of Rust has no kernel: [`map`](crate::Tensor::map), [`zip`](crate::Tensor::zip),
 //! [`zip_assign`](crate::Tensor::zip_assign) and [`try_zip`](crate::Tensor::try_zip); nor has what gives a slice or a view
 //! ([`as_slice`](crate::Tensor::as_slice), [`iter`](crate::Tensor::iter), [`row`](crate::Tensor::row),
-//! [`view`](crate::Tensor::view)), nor a network in an expression of variables. Nothing is computed on the CPU in silence:
-//! these panic or give an error, and say to move the numbers with `.to(&Device::Cpu)?`.
+//! [`view`](crate::Tensor::view)). Nothing is computed on the CPU in silence: these panic or give an error, and say to move
+//! the numbers with `.to(&Device::Cpu)?`.
 
 // This is the only place with `unsafe` code. Layers call the primitives in `cpu`; each takes flat row-major slices and
 // run-time sizes, fuses what belongs together, and panics if a slice is shorter than its sizes say.

@@ -388,7 +388,11 @@ impl<M: Model> Gradients<M> {
     /// ```
     #[must_use]
     pub fn zeros() -> Self {
-        Gradients(M::from_buffer(Buffer::zeros(M::PARAMS)))
+        Self::of_buffer(Buffer::zeros(M::PARAMS))
+    }
+
+    pub(crate) fn of_buffer(buffer: Buffer<M::Elem>) -> Self {
+        Gradients(M::from_buffer(buffer))
     }
 }
 

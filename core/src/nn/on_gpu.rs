@@ -11,12 +11,12 @@ use crate::shape::{InputOf, Shape, StaticShape};
 use crate::tensor::{Storage, Tensor};
 
 /// The memory of a network and of its input, which are on the same GPU.
-pub(super) fn operands<'a, M: Model, X: Shape, B: Storage<M::Elem>>(
+pub(crate) fn operands<'a, M: Model, X: Shape, B: Storage<M::Elem>>(
     model: &'a M,
     x: &'a Tensor<X, M::Elem, B>,
-) -> Result<(&'a Memory, Input<'a>)> {
+) -> Result<(&'a Memory, &'a Memory)> {
     match (model.buffer().memory(), x.memory()) {
-        (Some(parameters), Some(memory)) if parameters.gpu() == memory.gpu() => Ok((parameters, Input::There(memory))),
+        (Some(parameters), Some(memory)) if parameters.gpu() == memory.gpu() => Ok((parameters, memory)),
         _ => Err(Error::Devices {
             what: "the network",
             left: model.device().to_string(),
@@ -69,7 +69,9 @@ where
 {
     let (parameters, input) = operands(model, x)?;
     let (batch, real) = (x.shape().batch(), <M::Elem as Element>::DTYPE);
-    let y = parameters.gpu().with_executor(M::LAYERS, real, |executor| executor.forward(parameters, input, batch))?;
+    let y = parameters
+        .gpu()
+        .with_executor(M::LAYERS, real, |executor| executor.forward(parameters, Input::There(input), batch))?;
     Ok(Tensor::from_buffer(x.shape().of::<M::Output>(), Buffer::on_gpu(y, batch * M::Output::NUMEL)))
 }
 
@@ -91,7 +93,7 @@ where
     let loss = loss_of::<M, X, T, L>(loss, x.shape(), target)?;
     let (executor, gradients) = workspace.executor(parameters)?;
     let block = gradients.buffer().memory().expect("on the GPU");
-    executor.gradients(parameters, block, input, &loss)?;
+    executor.gradients(parameters, block, Input::There(input), &loss)?;
     let (stats, _) = executor.take_stats()?;
     if let Some(position) = stats.bad {
         return Err(executor.refusal(&loss, position)?);

@@ -7,8 +7,8 @@ use plotters::backend::SVGBackend;
 use plotters::chart::{ChartBuilder, ChartContext};
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::types::RangedCoordf64;
-use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
+use plotters::style::{Color, RGBColor};
 
 /// Points and lines over two named axes.
 ///
@@ -73,7 +73,8 @@ impl Chart {
         self.with(name, Mark::Points, x, y)
     }
 
-    /// With a line through (x, y) in the order given. A series of no name is not in the legend.
+    /// With a line through (x, y) in the order given. A series of no name is not in the legend; beside those that have one,
+    /// its line is thin, grey and below theirs.
     #[must_use]
     pub fn line(self, name: &str, x: &(impl Numbers + ?Sized), y: &(impl Numbers + ?Sized)) -> Self {
         self.with(name, Mark::Line, x, y)
@@ -84,9 +85,22 @@ impl Chart {
         self
     }
 
+    /// Whether a series is a line for others to be seen against.
+    fn is_background(&self, series: &Series) -> bool {
+        series.mark == Mark::Line && series.name.is_empty() && self.series.iter().any(|other| !other.name.is_empty())
+    }
+
+    fn foreground(&self, before: usize) -> impl Iterator<Item = &Series> {
+        self.series[..before].iter().filter(|series| !self.is_background(series))
+    }
+
     /// The number that a series has among those of its kind: its dashes, or the form of its points.
     fn form(&self, series: usize) -> usize {
-        self.series[..series].iter().filter(|before| before.mark == self.series[series].mark).count()
+        self.foreground(series).filter(|before| before.mark == self.series[series].mark).count()
+    }
+
+    fn colour(&self, series: usize) -> RGBColor {
+        style::colour(self.foreground(series).count())
     }
 
     fn check(&self) -> Drawn {
@@ -166,7 +180,7 @@ impl Draw for Chart {
             .map(|(index, Series { name, mark, .. })| Entry {
                 name,
                 mark: *mark,
-                colour: style::colour(index),
+                colour: self.colour(index),
                 form: self.form(index),
             })
             .collect();
@@ -174,8 +188,9 @@ impl Draw for Chart {
         let axes = axes(&area, [&self.x_name, &self.y_name], x, y, true)?;
         let inner = axes.plotting_area().strip_coord_spec();
         let (left, top) = inner.get_base_pixel();
-        for mark in [Mark::Points, Mark::Line] {
-            for (index, series) in self.series.iter().enumerate().filter(|(_, series)| series.mark == mark) {
+        for (mark, background) in [(Mark::Line, true), (Mark::Points, false), (Mark::Line, false)] {
+            let drawn = |series: &Series| series.mark == mark && self.is_background(series) == background;
+            for (index, series) in self.series.iter().enumerate().filter(|(_, series)| drawn(series)) {
                 let pixels: Vec<(i32, i32)> = series
                     .x
                     .iter()
@@ -183,9 +198,12 @@ impl Draw for Chart {
                     .map(|(x, y)| axes.backend_coord(&(*x, *y)))
                     .map(|(x, y)| (x - left, y - top))
                     .collect();
-                let colour = style::colour(index);
+                let colour = self.colour(index);
                 match mark {
                     Mark::Line if pixels.is_empty() => {}
+                    Mark::Line if background => {
+                        style::line(&inner, &style::thinned(&pixels), style::dash(0), style::FAINT.stroke_width(2))?;
+                    }
                     Mark::Line => style::line(
                         &inner,
                         &style::thinned(&pixels),

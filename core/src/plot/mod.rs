@@ -250,6 +250,16 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_no_name_are_grey_beside_named_ones() {
+        let x = [0.0, 1.0];
+        let alone = Chart::new("", "x", "y").line("", &x, &x);
+        let first = alone.svg().unwrap();
+        assert!(first.contains("#0072B2") && !first.contains("#A0A0A0"), "{first}");
+        let second = alone.line("named", &x, &[1.0, 0.0]).svg().unwrap();
+        assert!(second.contains("#0072B2") && second.contains("#A0A0A0") && !second.contains("#D55E00"), "{second}");
+    }
+
+    #[test]
     fn a_legend_that_does_not_fit_into_a_row_takes_another() {
         let mut chart = Chart::new("", "x", "y");
         for number in 0..12 {

@@ -12,6 +12,8 @@ pub(super) const FONT: &[u8] = include_bytes!("font/DejaVuSans-subset.ttf");
 
 pub(super) const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
 pub(super) const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
+/// Lines that others are to be seen against.
+pub(super) const FAINT: RGBColor = RGBColor(0xa0, 0xa0, 0xa0);
 pub(super) const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 
 /// Okabe and Ito, *Color Universal Design*, 2008, in an order in which neighbours differ most; without yellow, which

@@ -51,19 +51,15 @@ fn contributions<N: StaticDim>(hidden: &Tensor<(Dyn, N)>, weights: &[f32]) -> Ve
     (0..weights.len()).map(node).collect()
 }
 
-/// The nodes that add most, each with a line; what the others add is one line.
+/// A line for each node: those that add most have a name, the others are grey.
 fn drawn(name: &str, x: &Tensor<Shape![_, 1]>, mut nodes: Vec<Vec<f32>>) -> Chart {
     let spread =
         |node: &[f32]| node.iter().fold(0.0f32, |max, y| max.max(*y)) - node.iter().fold(0.0f32, |min, y| min.min(*y));
     nodes.sort_by(|a, b| spread(b).total_cmp(&spread(a)));
-    let rest = nodes.split_off(nodes.len().min(5));
     let mut chart = Chart::new(&format!("{name}: what each node adds"), "x", "contribution");
     for (number, node) in nodes.iter().enumerate() {
-        chart = chart.line(&format!("node {}", number + 1), x, node);
-    }
-    if !rest.is_empty() {
-        let sum: Vec<f32> = (0..x.numel()).map(|row| rest.iter().map(|node| node[row]).sum()).collect();
-        chart = chart.line(&format!("{} others", rest.len()), x, &sum);
+        let name = if number < 5 { format!("node {}", number + 1) } else { String::new() };
+        chart = chart.line(&name, x, node);
     }
     chart
 }

@@ -16,7 +16,7 @@ impl Network {
         space: &Space,
         params: CUdeviceptr,
         x: CUdeviceptr,
-        dparams: CUdeviceptr,
+        (dparams, dinput): (CUdeviceptr, Option<CUdeviceptr>),
         stream: CUstream,
     ) -> Result<()> {
         self.gpu.enter()?;
@@ -25,8 +25,7 @@ impl Network {
         for (i, step) in self.steps.iter().enumerate().rev() {
             let (y, dy) = (space.at(space.y[i]), slots[i % 2]);
             let x = if i == 0 { x } else { space.at(space.y[i - 1]) };
-            // Nobody needs the gradient of the network's input.
-            let dx = (i > 0).then(|| slots[(i + 1) % 2]);
+            let dx = if i == 0 { dinput } else { Some(slots[(i + 1) % 2]) };
             let n = space.batch * step.output;
             match &step.kind {
                 StepKind::Linear { .. } => self.linear_backward(i, (dy, dx), blocks, space, stream)?,
@@ -34,7 +33,7 @@ impl Network {
                     let kernels = self.convolutions.as_ref().expect("there is a convolution");
                     let shape = ConvShape::of(conv, space.batch);
                     let [params, dparams] = [params, dparams].map(|block| block + self.bytes_of(step.params) as u64);
-                    let kind = self.precision(shape.product());
+                    let kind = self.precision(space, shape.product());
                     self.derive(i, dy, blocks.dparams, space, stream)?;
                     kernels.backward_weight(shape, kind, [dy, x, dparams], space.at(space.partial), stream)?;
                     if let Some(dx) = dx {

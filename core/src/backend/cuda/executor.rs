@@ -190,6 +190,10 @@ impl Executor {
         self.network.gpu()
     }
 
+    pub(super) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// The memory for batches of this size.
     fn batch(&mut self, batch: usize, training: bool) -> Result<usize> {
         self.used += 1;
@@ -400,7 +404,7 @@ impl Executor {
         }
         self.loss(batch, loss, target, batch.space.output_gradient(), weight, stream)?;
         if loss.batch > 0 {
-            self.network.backward(&batch.space, parameters, x, gradients, stream)?;
+            self.network.backward(&batch.space, parameters, x, (gradients, None), stream)?;
         }
         if let Some(update) = update {
             #[cfg(not(feature = "nccl"))]

@@ -44,8 +44,14 @@ impl Network {
         let step = &self.steps[i];
         let StepKind::Linear { inputs, outputs, bias, act } = &step.kind else { unreachable!("a linear layer") };
         let (m, n, k) = (space.batch * step.output / outputs, *outputs, *inputs);
-        let product =
-            Product { kind: self.precision([m, n, k]), m, n, k, turned: (false, true), epilogue: Epilogue::Nothing };
+        let product = Product {
+            kind: self.precision(space, [m, n, k]),
+            m,
+            n,
+            k,
+            turned: (false, true),
+            epilogue: Epilogue::Nothing,
+        };
         let params = params + self.bytes_of(step.params) as u64;
         let bias = if *bias { params + self.bytes_of(inputs * outputs) as u64 } else { 0 };
         let mask = if self.takes_mask(i) { space.at(space.mask[i]) } else { 0 };

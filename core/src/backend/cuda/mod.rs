@@ -22,6 +22,7 @@ mod memory;
 mod nccl;
 mod network;
 mod optimizer;
+mod pass;
 mod relu;
 mod shapes;
 pub(crate) mod tensor;

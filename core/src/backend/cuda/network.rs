@@ -163,8 +163,25 @@ impl Space {
 
     /// Where the loss writes the gradient of the output.
     pub(super) fn output_gradient(&self) -> CUdeviceptr {
+        self.at(self.output_gradient_offset())
+    }
+
+    fn output_gradient_offset(&self) -> usize {
         let slots = self.gradients.expect("memory for training");
-        self.at(slots[(self.y.len() - 1) % 2])
+        slots[(self.y.len() - 1) % 2]
+    }
+
+    /// The gradient of the output comes from elsewhere.
+    pub(super) fn set_output_gradient(&self, from: &Memory, bytes: usize, stream: CUstream) -> Result<()> {
+        self.memory.write_from(self.output_gradient_offset(), from.pointer(), bytes, stream)
+    }
+
+    /// No ReLU is taken back by its mask: memory that is used once does not try what is faster.
+    pub(super) fn without_masks(self) -> Self {
+        self.masked.iter().for_each(|masked| {
+            let _ = masked.set(false);
+        });
+        self
     }
 
     /// Whether the step's ReLU is taken back by its mask.
@@ -327,9 +344,9 @@ impl Network {
         Ok(Space { memory, batch, y, saved, index, mask, masked, gradients, partial, halves, precision })
     }
 
-    /// How a product is computed now. One with a size below 32 stays as exact as it is, on every device.
-    pub(super) fn precision(&self, sizes: [usize; 3]) -> Kind {
-        match (self.real, float32_matmul_precision()) {
+    /// How a product is computed with this memory. One with a size below 32 stays as exact as it is, on every device.
+    pub(super) fn precision(&self, space: &Space, sizes: [usize; 3]) -> Kind {
+        match (self.real, space.precision) {
             (DType::F64, _) => Kind::F64,
             (_, Precision::Highest) => Kind::F32,
             _ if sizes.iter().any(|size| *size < 32) => Kind::F32,
@@ -359,7 +376,7 @@ impl Network {
                 StepKind::Conv2d { conv, bias, act } => {
                     let kernels = self.convolutions.as_ref().expect("there is a convolution");
                     let shape = ConvShape::of(conv, space.batch);
-                    let kind = self.precision(shape.product());
+                    let kind = self.precision(space, shape.product());
                     kernels.forward(shape, kind, [x, params, y], stream)?;
                     let bias = if *bias { params + self.bytes_of(shape.weights()) as u64 } else { 0 };
                     self.bias_act(
