@@ -166,10 +166,14 @@ impl Convolutions {
             return own(stream);
         }
         let convolution = Convolution::new(direction, s, kind, places);
-        // SAFETY: the operands and the result are of the convolution's sizes, and the result is nobody's else.
-        let theirs = |stream| unsafe { self.gpu.convolve(&convolution, places, &self.workspaces, stream) };
-        let faster = self.gpu.faster(Choice::Convolution(convolution), &theirs, own)?;
-        if faster { theirs(stream) } else { own(stream) }
+        let by_cudnn = |workspaces, stream| {
+            // SAFETY: the operands and the result are of the convolution's sizes, and the result is nobody's else.
+            unsafe { self.gpu.convolve(&convolution, places, workspaces, stream) }
+        };
+        // What is only tried keeps no memory.
+        let trial = Workspaces::default();
+        let faster = self.gpu.faster(Choice::Convolution(convolution), &|stream| by_cudnn(&trial, stream), own)?;
+        if faster { by_cudnn(&self.workspaces, stream) } else { own(stream) }
     }
 
     /// y = w ⋆ x.
