@@ -1,8 +1,9 @@
 //! NVIDIA GPUs.
 //!
 //! Nothing of CUDA is needed to build, and none to run without a GPU: the driver, NVRTC and cuBLASLt are looked for when
-//! [`Device::cuda`](crate::Device::cuda) is asked, and cuDNN, which may be absent, for the first convolution. A network's block of parameters, its gradients, and an optimizer's moments
-//! are one block of a GPU's memory each; a training step is recorded once for each size of batches and runs as one graph.
+//! [`Device::cuda`](crate::Device::cuda) is asked, and cuDNN, which may be absent, for the first convolution. A network's block
+//! of parameters, its gradients, and an optimizer's moments are one block of a GPU's memory each; a training step is recorded
+//! once for each size of batches and runs as one graph.
 
 #![allow(unsafe_code)]
 
