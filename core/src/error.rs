@@ -269,6 +269,14 @@ errors! {
             /// The epoch, from 1.
             epoch: u64,
         },
+        /// The gradients that were to be clipped are not all finite numbers.
+        #[error(
+        "the norm of the gradients is {norm}, which no factor brings down; a smaller learning rate or scaled inputs may help"
+        )]
+        GradientNorm {
+            /// The norm.
+            norm: f64,
+        },
         /// A table cannot be read as asked.
         #[error("{}: {message}", place(file, *line, column))]
         Table {

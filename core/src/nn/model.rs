@@ -272,7 +272,7 @@ pub trait Model: Layer + Sized {
         x: &Tensor<X, Self::Elem, B>,
         target: &T,
         loss: &L,
-    ) -> Result<(Self::Elem, &'w Gradients<Self>)>
+    ) -> Result<(Self::Elem, &'w mut Gradients<Self>)>
     where
         X: InputOf<Self, Wanted<Self>>,
         B: Storage<Self::Elem>,
@@ -285,7 +285,7 @@ pub trait Model: Layer + Sized {
         let parts = workspace.parts(x.shape().batch());
         let params = self.parameters();
         let value = on::run::<Self, _>(OnStep { params, x: x.as_slice(), shape: x.shape(), target, loss, parts })?;
-        Ok((value, &workspace.gradients))
+        Ok((value, &mut workspace.gradients))
     }
 
     /// Where the parameters are, and where the network computes.

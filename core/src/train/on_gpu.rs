@@ -2,7 +2,7 @@
 
 use super::Evaluation;
 use super::trainer::{Inputs, Outputs, Targets, Trainer};
-use crate::backend::cuda::{Executor, Memory, Stats};
+use crate::backend::cuda::{Executor, Memory, Stats, Update};
 use crate::data::{Batch, DataLoader, TensorDataset};
 use crate::element::{Element, Float};
 use crate::error::{Error, Result};
@@ -78,7 +78,10 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     {
         self.executor()?;
         let parameters = there(&self.model)?;
-        let update = self.optimizer.on_gpu(parameters.gpu(), M::PARAMS)?;
+        if let Some(clip) = self.clip {
+            clip.check()?;
+        }
+        let update = Update { clip: self.clip, ..self.optimizer.on_gpu(parameters.gpu(), M::PARAMS)? };
         let (executor, gradients) = self.workspace.executor(parameters)?;
         let gradients = gradients.buffer().memory().expect("on the GPU");
         let made = executor.step(parameters, gradients, input(x), loss, weight, &update);
@@ -129,10 +132,11 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         if let (Some(loss), Some(position)) = (loss, stats.bad) {
             return Err(self.executor()?.refusal(loss, position)?);
         }
-        if stats.diverged != 0 {
-            return Err(Error::Diverged { loss: stats.loss, epoch: self.epochs + 1 });
+        match stats.diverged {
+            0 => Ok(stats),
+            Stats::BY_NORM => Err(Error::GradientNorm { norm: stats.loss }),
+            _ => Err(Error::Diverged { loss: stats.loss, epoch: self.epochs + 1 }),
         }
-        Ok(stats)
     }
 
     /// [`Trainer::evaluate`] of these rows of the data.

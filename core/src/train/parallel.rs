@@ -61,6 +61,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         let fit = Fit { quiet: true, ..fit };
         let validation = validation.map_or_else(String::new, |samples| format!(" and {samples} to validate"));
         let what = format!("{samples} samples{validation}, {fit:?}, {} epochs before", self.epochs);
+        let what = self.clip.map_or(what.clone(), |clip| format!("{what}, gradients clipped to {clip:?}"));
         group.control().agree("what they fit", &what)
     }
 

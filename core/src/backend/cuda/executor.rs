@@ -11,6 +11,7 @@ use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::loss::{DeviceLoss, LossKind, Target};
 use crate::nn::LayerInfo;
+use crate::optim::Clip;
 use core::ffi::c_void;
 use core::fmt::{self, Debug};
 use cudarc::driver::sys::{CUdeviceptr, CUstream};
@@ -28,13 +29,18 @@ pub(crate) struct Stats {
     /// Right predictions, out of how many.
     pub(crate) correct: u64,
     pub(crate) of: u64,
-    /// Whether a loss was no finite number: then nothing was changed since.
+    /// Not 0 if a loss was no finite number: then nothing was changed since.
     pub(crate) diverged: u64,
     pub(crate) steps: u64,
     /// The position of a target, or prediction, that is none.
     pub(crate) bad: Option<u64>,
     /// Another rank that had such a one.
     pub(crate) refused_by: Option<usize>,
+}
+
+impl Stats {
+    /// `diverged`, where it is the norm of gradients to be clipped that was no finite number: `loss` is that norm.
+    pub(crate) const BY_NORM: u64 = 2;
 }
 
 /// The numbers of a batch: here, or on the GPU already.
@@ -113,6 +119,7 @@ struct Recorded {
     gradients: CUdeviceptr,
     moments: [CUdeviceptr; 2],
     rule: &'static str,
+    clip: Option<Clip>,
     precision: crate::Precision,
 }
 
@@ -171,7 +178,7 @@ impl Executor {
                 finish: kernel("loss_finish")?,
             },
             stats: Memory::zeros(gpu, 64)?,
-            settings: Memory::zeros(gpu, 256)?,
+            settings: Memory::zeros(gpu, Update::ROOM)?,
             written: None,
             queued: 0,
             batches: Vec::new(),
@@ -362,6 +369,7 @@ impl Executor {
             gradients,
             moments: update.moments(),
             rule: update.rule.name(),
+            clip: update.clip,
             precision: crate::float32_matmul_precision(),
         };
         let all = |this: &Self, stream| {
@@ -373,6 +381,7 @@ impl Executor {
             self.batches[i].learned = loss.batch > 0;
         } else {
             if !fits(&self.batches[i].slots[slot]) {
+                update.load(&gpu)?;
                 let recording = gpu.record(|stream| all(self, stream))?;
                 self.batches[i].slots[slot].recorded = Some((recorded, recording));
             }
@@ -403,11 +412,12 @@ impl Executor {
             self.network.backward(&batch.space, parameters, x, gradients, stream)?;
         }
         if let Some(update) = update {
+            let own = self.stats.pointer();
             #[cfg(not(feature = "nccl"))]
-            let stats = self.stats.pointer();
+            let stats = own;
             #[cfg(feature = "nccl")]
             let stats = self.reduce(gradients, loss.batch > 0, update, stream)?;
-            update.launch(self.gpu(), stream, parameters, gradients, self.settings.pointer(), stats)?;
+            update.launch(self.gpu(), stream, parameters, gradients, self.settings.pointer(), [own, stats])?;
         }
         Ok(())
     }

@@ -27,4 +27,4 @@ pub(crate) use loss::loss;
 pub(crate) use memory::Memory;
 #[cfg(feature = "nccl")]
 pub(crate) use nccl::{Communicator, UniqueId};
-pub(crate) use optimizer::{Rule, Update};
+pub(crate) use optimizer::{Clipping, Rule, Update};
