@@ -2,6 +2,8 @@
 #![cfg(feature = "cuda")]
 
 use core::marker::PhantomData;
+use plywood::MoveError;
+use plywood::backend::Buffer;
 use plywood::nn::{Activate, Activation, Backward, Formula, Forward, Gradients, Layer};
 use plywood::prelude::*;
 use std::process::Command;
@@ -408,6 +410,47 @@ fn memory_that_does_not_suffice() {
     let small = Tensor::<Shape![2, 6]>::ones().to(&gpu).unwrap();
     model.try_forward(&small).unwrap();
     model.to(&Device::Cpu).unwrap();
+}
+
+/// What cannot go to the GPU would be lost.
+#[test]
+fn what_does_not_fit_stays_where_it_was() {
+    let Some(gpu) = gpu() else { return };
+    if !is_emulated(&gpu)
+        || !in_a_process_of_its_own("what_does_not_fit_stays_where_it_was", &[("PLYWOOD_EMULATOR_MEMORY", "6000000")])
+    {
+        return;
+    }
+    sequential! { struct Large { Linear(1000, 2000), Linear(_, 3) } }
+    fn kept<T>(result: Result<T, MoveError<T>>) -> T {
+        let MoveError { value, error } = result.err().expect("there is too little memory");
+        assert!(error.to_string().contains("out of memory"), "{error}");
+        value
+    }
+    let buffer = kept(Buffer::copy_of(&vec![1.5f64; 1_000_000]).to(&gpu));
+    assert_eq!((buffer.device(), buffer.as_slice()), (Device::Cpu, &[1.5; 1_000_000][..]));
+    let x: Tensor<Shape![2000, 1000]> = kept(Tensor::full(2.5).to(&gpu));
+    assert_eq!(x, Tensor::full(2.5));
+    let copy = kept(x.view().to(&gpu));
+    assert_eq!(copy, x);
+    let init = || Large::init(&mut Generator::manual_seed(1));
+    assert_eq!(kept(init().to(&gpu)).parameters(), init().parameters());
+    let error: plywood::Error = init().to(&gpu).map(|_| ()).unwrap_err().into();
+    assert!(error.to_string().starts_with("cuda:0: taking "), "{error}");
+
+    // A trainer goes on as if nobody had tried.
+    let (x, labels) = (Tensor::<Shape![2, 1000]>::ones(), tensor![0, 2]);
+    let run = |interrupted: bool| {
+        let mut trainer = Trainer::new(init(), CrossEntropyLoss, Adam::new(0.01)).clip_grad_norm(1.0);
+        for _ in 0..2 {
+            trainer.step(&x, &labels).unwrap();
+            if interrupted {
+                trainer = kept(trainer.on(&gpu));
+            }
+        }
+        trainer.into_model()
+    };
+    assert_eq!(run(true).parameters(), run(false).parameters());
 }
 
 #[test]

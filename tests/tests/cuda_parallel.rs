@@ -268,10 +268,10 @@ fn what_ranks_do_not_agree_on_is_named() {
             let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1));
             println!("cpu: {}", trainer.data_parallel(&group).unwrap_err());
             let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
-            trainer.data_parallel(&group).unwrap_err()
+            trainer.data_parallel(&group).unwrap_err().error
         } else {
             let trainer = Trainer::new(Other::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
-            trainer.data_parallel(&group).unwrap_err()
+            trainer.data_parallel(&group).unwrap_err().error
         };
         println!("networks: {error}");
         let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();

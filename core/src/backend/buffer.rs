@@ -5,7 +5,7 @@ use super::Device;
 use super::cuda::{Gpu, Memory};
 use super::pages;
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{MoveError, Result};
 use core::fmt::{self, Debug};
 use core::ptr::NonNull;
 
@@ -153,7 +153,7 @@ impl<E: Element> Buffer<E> {
     /// The elements on this device: the buffer itself if it is there, or else a copy.
     ///
     /// # Errors
-    /// If a GPU's memory does not suffice, or it fails.
+    /// If a GPU's memory does not suffice, or it fails; the buffer is in the error.
     ///
     /// ```
     /// use plywood::backend::Buffer;
@@ -163,11 +163,11 @@ impl<E: Element> Buffer<E> {
     /// assert_eq!((buffer.len(), buffer.device()), (2, Device::Cpu));
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn to(self, device: &Device) -> Result<Self> {
+    pub fn to(self, device: &Device) -> Result<Self, MoveError<Self>> {
         if self.device() == *device {
             return Ok(self);
         }
-        self.copied_to(device)
+        self.copied_to(device).map_err(|error| MoveError { value: self, error })
     }
 
     /// A copy of the elements on this device.

@@ -7,7 +7,7 @@ use crate::autograd::ModelVariable;
 use crate::backend::{Buffer, Device};
 use crate::dim::Dyn;
 use crate::element::Float;
-use crate::error::{Error, Result};
+use crate::error::{Error, MoveError, Result};
 use crate::generator::Generator;
 use crate::graph::Graph;
 use crate::loss::Loss;
@@ -70,7 +70,7 @@ pub(crate) type Wanted<M> = <<M as Layer>::Input as Features>::Batched<Dyn>;
     label = "not a network with parameters",
     note = "`sequential!` declares one; give it itself and not a reference: a `Trainer` gives it back with `into_model()`"
 )]
-pub trait Model: Layer + Sized {
+pub trait Model: Layer + Sized + 'static {
     /// The element type of the parameters.
     type Elem: Float;
     /// The same network with parameters of another element type. See [`Uninit::of`].
@@ -303,7 +303,7 @@ pub trait Model: Layer + Sized {
     /// The network on this device; as it is, if it is there already.
     ///
     /// # Errors
-    /// If the device's memory does not suffice, or it fails.
+    /// If the device's memory does not suffice, or it fails; the network is in the error, see [`MoveError`].
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -313,17 +313,14 @@ pub trait Model: Layer + Sized {
     /// assert_eq!(model.forward(&x).sizes(), [5, 3]);
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    fn to(mut self, device: &Device) -> Result<Self> {
+    fn to(mut self, device: &Device) -> Result<Self, MoveError<Self>> {
         let parameters = core::mem::replace(self.buffer_mut(), Buffer::zeros(0));
-        Ok(Self::from_buffer(parameters.to(device)?))
+        parameters.to(device).map(Self::from_buffer).map_err(|wrong| wrong.map(Self::from_buffer))
     }
 
     /// The network as a function in expressions of variables; see [`ModelVariable`].
     #[must_use]
-    fn requires_grad(&self) -> ModelVariable<Self>
-    where
-        Self: 'static,
-    {
+    fn requires_grad(&self) -> ModelVariable<Self> {
         ModelVariable::new(self)
     }
 

@@ -4,7 +4,7 @@ use crate::backend::Device;
 use crate::data::{Batch, DataLoader, TensorDataset};
 use crate::dim::Dyn;
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::{Error, MoveError, Result};
 use crate::loss::Loss;
 use crate::nn::{Layer, Model, Workspace};
 use crate::optim::{Clip, Optimizer};
@@ -117,7 +117,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// The same trainer on this device; the network goes there with it.
     ///
     /// # Errors
-    /// If the device's memory does not suffice.
+    /// If the device's memory does not suffice, or it fails; the trainer is in the error, see [`MoveError`].
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -127,8 +127,11 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// assert_eq!(trainer.model().device(), Device::best()?);
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn on(self, device: &Device) -> Result<Self> {
-        Ok(Trainer { model: self.model.to(device)?, ..self })
+    pub fn on(self, device: &Device) -> Result<Self, MoveError<Self>> {
+        match self.model.to(device) {
+            Ok(model) => Ok(Trainer { model, ..self }),
+            Err(wrong) => Err(wrong.map(|model| Trainer { model, ..self })),
+        }
     }
 
     /// The network as trained so far.
