@@ -10,6 +10,7 @@ mod driver;
 mod executor;
 mod gpu;
 mod kernels;
+mod lane;
 mod library;
 mod loss;
 mod matmul;
@@ -19,12 +20,14 @@ mod nccl;
 mod network;
 mod optimizer;
 mod shapes;
+mod statistics;
 pub(crate) mod tensor;
 
-pub(crate) use executor::{Executor, Input, Stats};
+pub(crate) use executor::{Executor, Input};
 pub use gpu::Gpu;
 pub(crate) use loss::loss;
 pub(crate) use memory::Memory;
 #[cfg(feature = "nccl")]
 pub(crate) use nccl::{Communicator, UniqueId};
 pub(crate) use optimizer::{Clipping, Rule, Update};
+pub(crate) use statistics::Stats;
