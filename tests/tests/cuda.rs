@@ -6,19 +6,7 @@ use plywood::MoveError;
 use plywood::backend::Buffer;
 use plywood::nn::{Activate, Activation, Backward, Formula, Forward, Gradients, Layer};
 use plywood::prelude::*;
-use std::process::Command;
-
-/// The GPU; `None`, said aloud, where there is none.
-fn gpu() -> Option<Device> {
-    match Device::cuda(0) {
-        Ok(gpu) => Some(gpu),
-        Err(error) => {
-            assert!(std::env::var_os("PLYWOOD_REQUIRE_CUDA").is_none(), "{error}");
-            eprintln!("not checked: {error}");
-            None
-        }
-    }
-}
+use plywood_tests::gpu::{emulated, gpu, in_a_process_of_its_own};
 
 /// Every number is the other, up to a share of itself or, where it is small, of a tenth of the largest.
 fn close<E: Float>(what: &str, got: &[E], expected: &[E], tolerance: f64) {
@@ -375,32 +363,11 @@ fn precisions_of_products() {
     }
 }
 
-/// Whether this is a process started for one test, with these variables; otherwise starts it and waits for it.
-fn in_a_process_of_its_own(test: &str, variables: &[(&str, &str)]) -> bool {
-    const CHILD: &str = "PLYWOOD_TEST_CHILD";
-    if std::env::var(CHILD).is_ok_and(|child| child == test) {
-        return true;
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture"]).env(CHILD, test).envs(variables.iter().copied());
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    false
-}
-
-fn is_emulated(gpu: &Device) -> bool {
-    format!("{gpu:#}").contains("emulator")
-}
-
 #[test]
 fn memory_that_does_not_suffice() {
-    let Some(gpu) = gpu() else { return };
-    if !is_emulated(&gpu)
-        || !in_a_process_of_its_own("memory_that_does_not_suffice", &[("PLYWOOD_EMULATOR_MEMORY", "100000000")])
-    {
+    let Some(gpu) = emulated("memory_that_does_not_suffice", &[("PLYWOOD_EMULATOR_MEMORY", "100000000")]) else {
         return;
-    }
+    };
     let model = ReLUs::init(&mut Generator::manual_seed(2)).to(&gpu).unwrap();
     let x: Tensor<Shape![_, 6]> = Tensor::zeros_of((Dyn(300_000), D));
     let x = x.to(&gpu).unwrap();
@@ -415,12 +382,9 @@ fn memory_that_does_not_suffice() {
 /// What cannot go to the GPU would be lost.
 #[test]
 fn what_does_not_fit_stays_where_it_was() {
-    let Some(gpu) = gpu() else { return };
-    if !is_emulated(&gpu)
-        || !in_a_process_of_its_own("what_does_not_fit_stays_where_it_was", &[("PLYWOOD_EMULATOR_MEMORY", "6000000")])
-    {
+    let Some(gpu) = emulated("what_does_not_fit_stays_where_it_was", &[("PLYWOOD_EMULATOR_MEMORY", "6000000")]) else {
         return;
-    }
+    };
     sequential! { struct Large { Linear(1000, 2000), Linear(_, 3) } }
     fn kept<T>(result: Result<T, MoveError<T>>) -> T {
         let MoveError { value, error } = result.err().expect("there is too little memory");
@@ -455,12 +419,7 @@ fn what_does_not_fit_stays_where_it_was() {
 
 #[test]
 fn a_gpu_that_fails() {
-    let Some(gpu) = gpu() else { return };
-    if !is_emulated(&gpu)
-        || !in_a_process_of_its_own("a_gpu_that_fails", &[("PLYWOOD_EMULATOR_FAIL", "cuLaunchKernel:40=719")])
-    {
-        return;
-    }
+    let Some(gpu) = emulated("a_gpu_that_fails", &[("PLYWOOD_EMULATOR_FAIL", "cuLaunchKernel:40=719")]) else { return };
     let model = ReLUs::init(&mut Generator::manual_seed(2));
     let mut trainer = Trainer::new(model, CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
     let mut run = || trainer.fit(&data(), Fit::epochs(5).batch(16).quiet());

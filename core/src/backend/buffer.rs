@@ -205,6 +205,18 @@ impl<E: Element> Buffer<E> {
         Buffer { len, memory: Some(memory), ..Self::zeros(0) }
     }
 
+    /// Becomes so many elements on a GPU, with whatever is in them; the memory is kept if it is there and large enough.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn make_room(&mut self, gpu: &Gpu, len: usize) -> Result<()> {
+        let bytes = len * size_of::<E>();
+        if self.memory().is_some_and(|memory| memory.gpu() == gpu && memory.len() >= bytes) {
+            self.len = len;
+        } else {
+            *self = Self::on_gpu(Memory::new(gpu, bytes)?, len);
+        }
+        Ok(())
+    }
+
     /// The elements' memory on a GPU.
     #[cfg(feature = "cuda")]
     pub(crate) fn memory(&self) -> Option<&Memory> {

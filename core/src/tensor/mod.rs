@@ -306,10 +306,13 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
         self.data.into_buffer().to(device).map(of).map_err(|wrong| wrong.map(of))
     }
 
-    /// The elements' memory, the shape given up.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn into_data(self) -> Buffer<E> {
-        self.data.into_buffer()
+    /// A copy on this device.
+    pub(crate) fn copied_to(&self, device: &Device) -> Result<Tensor<S, E>> {
+        let data = match self.data.as_buffer() {
+            Some(buffer) => buffer.copied_to(device)?,
+            None => Buffer::copy_of(self.as_slice()).to(device)?,
+        };
+        Ok(Tensor { shape: self.shape, data, element: PhantomData })
     }
 
     /// The elements' memory on a GPU.

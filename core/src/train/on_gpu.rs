@@ -41,7 +41,9 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// This rank cannot go on with its data: the others learn it.
     fn refuse(&mut self) -> Result<()> {
         #[cfg(feature = "nccl")]
-        self.executor()?.refuse()?;
+        if self.is_parallel() {
+            self.executor()?.refuse()?;
+        }
         Ok(())
     }
 
@@ -163,16 +165,12 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
                 let parameters = there(&self.model)?;
                 let (executor, _) = self.workspace.executor(parameters)?;
                 executor.evaluate(parameters, input(&x), &loss, if L::MEAN { rows.len() as f64 } else { 1.0 })?;
-                executor.check(&loss)
+                executor.check(&loss, true)
             });
-            match evaluated {
-                Ok(()) => {}
-                Err(error) if self.is_parallel() => {
-                    self.refuse()?;
-                    failed = Some(error);
-                    break;
-                }
-                Err(error) => return Err(error),
+            if let Err(error) = evaluated {
+                self.refuse()?;
+                failed = Some(error);
+                break;
             }
         }
         let (stats, _) = self.take_stats()?;
@@ -218,7 +216,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             let loss = if self.is_parallel() { part_of(loss, rows.len(), L::MEAN) } else { loss };
             self.queue(x, &loss, if L::MEAN { rows.len() as f64 } else { 1.0 })?;
             if failed.is_none()
-                && let Err(error) = self.executor()?.check(&loss)
+                && let Err(error) = self.executor()?.check(&loss, false)
             {
                 if self.is_parallel() {
                     failed = Some(error);
@@ -230,6 +228,14 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         let stats = self.settle(None)?;
         if let Some(error) = failed {
             return Err(error);
+        }
+        if let Some(position) = stats.bad {
+            // Labels that were on the GPU already. All steps after the first with one that is no class changed nothing.
+            let step = usize::try_from(stats.steps).unwrap_or(usize::MAX);
+            let rows = loader.chunks(order).nth(step).map_or(&[][..], |rows| self.own(rows));
+            train.gather_into(rows, x, target)?;
+            let loss = loss_of::<M, Inputs<M>, _, L>(&self.loss, x.shape(), target)?;
+            return Err(self.executor()?.refusal(&loss, position)?);
         }
         self.epochs += 1;
         Ok(Evaluation { loss: stats.sum / if L::MEAN { stats.samples } else { 1.0 }, accuracy: accuracy(&stats) })

@@ -75,6 +75,27 @@ pub(super) struct Batch {
     pub(super) used: u64,
 }
 
+/// Where numbers were that were on the GPU already, and in how many steps of a slot without a break.
+#[derive(Default)]
+struct Stay {
+    at: CUdeviceptr,
+    steps: u32,
+}
+
+/// After so many steps with numbers in one place, a recording reads them there: until then, copying them to a place of its own
+/// costs less than another recording.
+const STAYS: u32 = 16;
+
+impl Stay {
+    /// Whether it is worth a recording of its own. Such a one reads the place only in steps whose numbers are there: their
+    /// memory is borrowed then, whoever had it before.
+    fn lasts(&mut self, at: CUdeviceptr) -> bool {
+        self.steps = if self.at == at { self.steps.saturating_add(1) } else { 0 };
+        self.at = at;
+        self.steps >= STAYS
+    }
+}
+
 /// Where a batch's numbers go up.
 #[derive(Default)]
 struct Slot {
@@ -83,6 +104,8 @@ struct Slot {
     /// Behind the last step that read the slot.
     read: Option<Event>,
     recorded: Option<(Recorded, Recording)>,
+    x_stays: Stay,
+    target_stays: Stay,
 }
 
 /// What a recording does; another step needs another one.
@@ -91,6 +114,8 @@ struct Recorded {
     loss: LossKind,
     divisor: f64,
     weight: f64,
+    x: CUdeviceptr,
+    target: CUdeviceptr,
     parameters: CUdeviceptr,
     gradients: CUdeviceptr,
     moments: [CUdeviceptr; 2],
@@ -169,7 +194,7 @@ impl Executor {
     }
 
     /// Brings a batch to the GPU: where its input and its target are, and the slot that they are in. What is there already
-    /// is copied into the slot only if its place is to be `recorded`.
+    /// is copied into the slot only if its place is to be `recorded` and changes from step to step.
     fn send(
         &mut self,
         i: usize,
@@ -183,9 +208,17 @@ impl Executor {
         let batch = &mut self.batches[i];
         let slot = batch.next;
         batch.next = 1 - slot;
-        let Slot { x: x_lane, target: target_lane, read, .. } = &mut batch.slots[slot];
-        let there = |to: &mut Option<Lane>, memory: &Memory, bytes| {
-            if !recorded {
+        let Slot { x: x_lane, target: target_lane, read, x_stays, target_stays, .. } = &mut batch.slots[slot];
+        let there = |to: &mut Option<Lane>, stays: &mut Stay, memory: &Memory, bytes| {
+            if *memory.gpu() != gpu {
+                return Err(Error::Devices {
+                    what: "the network",
+                    left: gpu.to_string(),
+                    other: "its batch",
+                    right: memory.gpu().to_string(),
+                });
+            }
+            if !recorded || stays.lasts(memory.pointer()) {
                 return Ok(memory.pointer());
             }
             let lane = lane(to, &gpu, bytes)?;
@@ -199,19 +232,19 @@ impl Executor {
         };
         let x = match x {
             Input::Here(from) => here(x_lane, bytes, &|to| to.copy_from_slice(&from[..bytes]))?,
-            Input::There(memory) => there(x_lane, memory, bytes)?,
+            Input::There(memory) => there(x_lane, x_stays, memory, bytes)?,
         };
         let target = match target {
             None => 0,
             Some(target) if target.there().is_some() => {
-                let memory = target.there().expect("looked at just now");
-                there(target_lane, memory, memory.len())?
+                let (memory, bytes) = target.there().expect("looked at just now");
+                there(target_lane, target_stays, memory, bytes)?
             }
             Some(Target::Reals(from)) => here(target_lane, from.len(), &|to| to.copy_from_slice(from))?,
             Some(Target::Labels { len, of }) => here(target_lane, 4 * len, &|to| {
                 to.chunks_exact_mut(4).enumerate().for_each(|(i, to)| to.copy_from_slice(&of(i).to_ne_bytes()));
             })?,
-            Some(Target::There(_) | Target::Made(_)) => unreachable!("it is on the GPU"),
+            Some(Target::There(..) | Target::Made { .. }) => unreachable!("it is on the GPU"),
         };
         Ok((x, target, slot))
     }
@@ -303,6 +336,8 @@ impl Executor {
             loss: loss.kind,
             divisor: loss.divisor,
             weight,
+            x,
+            target,
             parameters,
             gradients,
             moments: update.moments(),

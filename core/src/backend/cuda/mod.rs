@@ -8,6 +8,7 @@
 
 mod driver;
 mod executor;
+mod gather;
 mod gpu;
 mod kernels;
 mod lane;
@@ -24,6 +25,7 @@ mod statistics;
 pub(crate) mod tensor;
 
 pub(crate) use executor::{Executor, Input};
+pub(crate) use gather::gather;
 pub use gpu::Gpu;
 pub(crate) use loss::loss;
 pub(crate) use memory::Memory;

@@ -1,10 +1,10 @@
 //! What came of a network's steps on a GPU.
 
 use super::executor::{Batch, Executor};
-use super::memory::Memory;
+use super::tensor::element_at;
+use crate::element::DType;
 use crate::error::{Error, Result};
-use crate::loss::{DeviceLoss, LossKind, Target};
-use cudarc::driver::sys::CUdeviceptr;
+use crate::loss::{DeviceLoss, LossKind};
 
 /// What the kernels keep of the losses: eight words, as `Stats` in their text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,14 +69,18 @@ impl Executor {
         Ok(words)
     }
 
-    /// Whether the last step's predictions were such that the loss could be computed, where that is not known before.
+    /// Whether the loss of the last step could be computed, where that depends on its predictions, or, if `labels` are asked for,
+    /// on labels that were on the GPU already. Waits for the step.
     ///
     /// # Errors
-    /// If one was not; the steps after it would change nothing.
-    pub(crate) fn check(&self, loss: &DeviceLoss<'_>) -> Result<()> {
-        if loss.kind == LossKind::Bce
-            && let Some(position) = self.stats()?.bad
-        {
+    /// If it could not; the steps after it would change nothing.
+    pub(crate) fn check(&self, loss: &DeviceLoss<'_>, labels: bool) -> Result<()> {
+        let unseen = match loss.kind {
+            LossKind::Bce => true,
+            LossKind::CrossEntropy => labels && loss.target.there().is_some(),
+            LossKind::Mse | LossKind::BceWithLogits | LossKind::CrossEntropyOfProbabilities => false,
+        };
+        if unseen && let Some(position) = self.stats()?.bad {
             return Err(self.refusal(loss, position)?);
         }
         Ok(())
@@ -86,40 +90,14 @@ impl Executor {
     pub(crate) fn refusal(&self, loss: &DeviceLoss<'_>, position: u64) -> Result<Error> {
         let position = usize::try_from(position).unwrap_or(usize::MAX);
         let n = loss.batch * self.network.output;
-        let place = |target: &Target<'_>, at: usize, size: usize| {
-            target.there().map(|memory| memory.pointer() + (at * size) as u64)
-        };
-        if loss.kind == LossKind::CrossEntropy {
-            let label = place(&loss.target, position, 4).map(|at| self.bytes(at, 4)).transpose()?;
-            let label = label.map_or_else(
-                || "none".to_owned(),
-                |bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).to_string(),
-            );
-            return Ok(Error::Label { sample: position, label, classes: loss.classes });
-        }
-        let size = self.network.bytes_of(1);
         let of_batch = |batch: &&Batch| batch.space.batch == loss.batch;
-        let output =
-            self.batches.iter().filter(of_batch).max_by_key(|batch| batch.used).map(|batch| batch.space.output());
-        let at = if position < n {
-            output.map(|output| output + (position * size) as u64)
-        } else {
-            place(&loss.target, position - n, size)
+        let output = || {
+            let batch = self.batches.iter().filter(of_batch).max_by_key(|batch| batch.used);
+            batch.expect("its predictions are there").space.output()
         };
-        let value = match at.map(|at| self.bytes(at, size)).transpose()? {
-            Some(bytes) if size == 8 => f64::from_ne_bytes(bytes),
-            Some(bytes) => f64::from(f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])),
-            None => f64::NAN,
-        };
-        Ok(crate::loss::no_probability(position < n, if position < n { position } else { position - n }, value))
-    }
-
-    /// Up to eight bytes of the GPU's memory.
-    fn bytes(&self, at: CUdeviceptr, size: usize) -> Result<[u8; 8]> {
-        let copy = Memory::new(self.gpu(), size)?;
-        copy.write_from(0, at, size, self.gpu().0.stream)?;
-        let mut bytes = [0; 8];
-        copy.read(&mut bytes[..size])?;
-        Ok(bytes)
+        match self.network.real() {
+            DType::F64 => loss.refusal(position, n, |index| element_at::<f64>(self.gpu(), output(), index)),
+            _ => loss.refusal(position, n, |index| element_at::<f32>(self.gpu(), output(), index)),
+        }
     }
 }
