@@ -285,10 +285,7 @@ fn what_is_wrong_is_said() {
     let error = model.gradients(&there, &t, &BCELoss).unwrap_err().to_string();
     assert!(error.starts_with("the prediction at index ") && error.contains("which is not in [0, 1]"), "{error}");
     let data: Result<TensorDataset<Shape![6], Shape![3], f32, f32>, _> = TensorDataset::new(there.clone(), t);
-    says(
-        data.unwrap_err(),
-        "a data set has no kernel on cuda:0; leave the data on the CPU, from where each batch is copied while the one before is computed",
-    );
+    says(data.unwrap_err(), "the input of a data set is on cuda:0, but its target on cpu; `.to(&device)` moves either");
     let mut cpu = ReLUs::init(&mut Generator::manual_seed(2));
     let gradients = Gradients::<ReLUs>::zeros();
     let mut there = model;

@@ -191,7 +191,7 @@ fn data_that_is_elsewhere_is_refused() {
     assert_eq!(trainer.step(&x, &y).unwrap_err().to_string(), expected);
     let x = x.to(&Device::Cpu).unwrap();
     let error = trainer.step(&x, &y).unwrap_err().to_string();
-    assert_eq!(error, "the network is on cpu, but its target on cuda:0; `.to(&device)` moves either");
+    assert_eq!(error, "the prediction is on cpu, but its target on cuda:0; `.to(&device)` moves either");
 }
 
 /// Memory of one GPU would be read by another.
@@ -252,4 +252,45 @@ fn what_stays_in_its_place_is_not_copied() {
     let mut trainer =
         Trainer::new(Net::init(&mut Generator::manual_seed(2)), CrossEntropyLoss, Adam::new(0.01)).on(&gpu).unwrap();
     trainer.fit(&data, Fit::epochs(150).batch(25).shuffle(1).quiet()).unwrap();
+}
+
+/// What gives numbers gives those of the CPU; what cannot says so.
+#[test]
+fn what_takes_numbers_takes_them_from_a_gpu() {
+    let Some(gpu) = gpu() else { return };
+    let (here, there) = (classes(), classes().to(&gpu).unwrap());
+    let model = Net::init(&mut Generator::manual_seed(2));
+    let model_there = Net::from_parameters(model.parameters()).unwrap().to(&gpu).unwrap();
+    let (y, y_there) = (model.forward(here.inputs()), model_there.forward(there.inputs()));
+    assert_eq!(accuracy(&y_there, there.targets()).unwrap(), accuracy(&y, here.targets()).unwrap());
+    assert_eq!(accuracy(&y_there, here.targets()).unwrap(), accuracy(&y, here.targets()).unwrap());
+    let matrix = ConfusionMatrix::<D<3>>::new(&y_there, there.targets()).unwrap();
+    assert_eq!(matrix, ConfusionMatrix::new(&y, here.targets()).unwrap());
+
+    let scaler = StandardScaler::fit(there.inputs()).unwrap();
+    assert_eq!(scaler, StandardScaler::fit(here.inputs()).unwrap());
+    let scaled = there.map_inputs(|x| scaler.transform(x)).unwrap();
+    assert_eq!(scaled.device(), gpu);
+    let expected = here.map_inputs(|x| scaler.transform(x)).unwrap();
+    let close =
+        |a: &Tensor<_>, b: &Tensor<_>| a.clone().to(&Device::Cpu).unwrap().try_sub(b).unwrap().abs().max() < 1e-6;
+    assert!(close(scaled.inputs(), expected.inputs()));
+    assert!(close(&scaler.inverse_transform(scaled.inputs()), here.inputs()));
+
+    assert_eq!(plywood::io::to_npy(there.inputs()), plywood::io::to_npy(here.inputs()));
+    assert_eq!(tensor![1.0, 2.0].to(&gpu).unwrap().to_array(), [1.0, 2.0]);
+    assert_eq!(model_there.buffer(), model.buffer());
+
+    let mut workspace = Workspace::new();
+    let run = std::panic::AssertUnwindSafe(|| model_there.forward_with(&mut workspace, there.inputs()).numel());
+    let panic = std::panic::catch_unwind(run).unwrap_err();
+    let expected = "`forward_with` borrows its output, which cannot be on cuda:0; `forward` gives it there";
+    assert_eq!(panic.downcast_ref::<String>().unwrap(), expected);
+    let labels = there.targets();
+    let expected = "the prediction is on cpu, but its target on cuda:0; `.to(&device)` moves either";
+    assert_eq!(CrossEntropyLoss.forward(&y, labels).unwrap_err().to_string(), expected);
+    assert_eq!(MSELoss.forward(&y, &y_there).unwrap_err().to_string(), expected);
+    assert_eq!(BCEWithLogitsLoss.forward(&y, &y_there).unwrap_err().to_string(), expected);
+    assert_eq!(BCELoss.forward(&y.sigmoid(), &y_there).unwrap_err().to_string(), expected);
+    assert_eq!(CrossEntropyLoss.forward(&y, &y_there).unwrap_err().to_string(), expected);
 }

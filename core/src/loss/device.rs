@@ -136,9 +136,9 @@ pub(super) fn computed<Y: Shape, S: Shape, E: Float, B: Storage<E>>(
         && target.gpu() != memory.gpu()
     {
         return Err(Error::Devices {
-            what: "the predictions",
+            what: "the prediction",
             left: memory.gpu().to_string(),
-            other: "their targets",
+            other: "its target",
             right: target.gpu().to_string(),
         });
     }

@@ -200,7 +200,10 @@ pub trait Model: Layer + Sized + 'static {
         Ok(self.forward(x))
     }
 
-    /// [`forward`](Model::forward) in memory that is used again: the output is borrowed from the workspace. On the CPU only.
+    /// [`forward`](Model::forward) in memory that is used again: the output is borrowed from the workspace.
+    ///
+    /// # Panics
+    /// On a GPU, as no slice can borrow what is there: [`forward`](Model::forward) uses its memory again by itself.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -222,6 +225,10 @@ pub trait Model: Layer + Sized + 'static {
         X: InputOf<Self, Wanted<Self>>,
         B: Storage<Self::Elem>,
     {
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = self.buffer().memory().or(x.memory()) {
+            panic!("`forward_with` borrows its output, which cannot be on {}; `forward` gives it there", memory.gpu());
+        }
         let batch = x.shape().batch();
         let Parts { saved, y, .. } = workspace.parts(batch);
         let pass = Forward { params: self.parameters(), x: x.as_slice(), y: &mut *y, saved, batch };
@@ -325,6 +332,10 @@ pub trait Model: Layer + Sized + 'static {
     }
 
     /// Every parameter tensor by its PyTorch name, `0.weight` or `out.bias`.
+    ///
+    /// # Panics
+    /// As [`parameters`](Model::parameters); [`io::save`](crate::io::save) and [`io::load`](crate::io::load) take a network
+    /// wherever it is.
     ///
     /// ```
     /// use plywood::prelude::*;

@@ -294,6 +294,14 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         if self.is_on_gpu() {
             return self.evaluate_on_gpu(data, order.chunks(EVALUATED_AT_ONCE));
         }
+        if data.device() != Device::Cpu {
+            return Err(Error::Devices {
+                what: "the network",
+                left: self.model.device().to_string(),
+                other: "its input",
+                right: data.device().to_string(),
+            });
+        }
         let (mut x, mut target) = data.gather(&[])?;
         let (mut sum, mut correct) = (0.0, None);
         for rows in order.chunks(EVALUATED_AT_ONCE) {
