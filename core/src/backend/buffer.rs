@@ -163,6 +163,7 @@ impl<E: Element> Buffer<E> {
     /// assert_eq!((buffer.len(), buffer.device()), (2, Device::Cpu));
     /// # Ok::<(), plywood::Error>(())
     /// ```
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
     pub fn to(self, device: &Device) -> Result<Self, MoveError<Self>> {
         if self.device() == *device {
             return Ok(self);

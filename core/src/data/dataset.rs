@@ -93,6 +93,7 @@ impl<X: Features, Y: Features, E: Element, L: Element> TensorDataset<X, Y, E, L>
     /// trainer.fit(&data, Fit::epochs(3).batch(2).quiet())?;
     /// # Ok::<(), plywood::Error>(())
     /// ```
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
     pub fn to(self, device: &Device) -> Result<Self, MoveError<Self>> {
         if self.device() == *device {
             return Ok(self);

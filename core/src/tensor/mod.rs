@@ -301,6 +301,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// assert_eq!(copy.to_vec(), [1.0, 2.0]);
     /// # Ok::<(), plywood::Error>(())
     /// ```
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
     pub fn to(self, device: &Device) -> Result<Tensor<S, E>, MoveError<Tensor<S, E>>> {
         let of = |data| Tensor { shape: self.shape, data, element: PhantomData };
         self.data.into_buffer().to(device).map(of).map_err(|wrong| wrong.map(of))

@@ -42,6 +42,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// let history = trainer.fit(&data, Fit::epochs(10).batch(1024).shuffle(1))?;
     /// # Ok::<(), plywood::Error>(())
     /// ```
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
     pub fn data_parallel(mut self, group: &ProcessGroup) -> Result<Self, MoveError<Self>> {
         match self.connected(group) {
             Ok(communicator) => {

@@ -127,6 +127,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// assert_eq!(trainer.model().device(), Device::best()?);
     /// # Ok::<(), plywood::Error>(())
     /// ```
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
     pub fn on(self, device: &Device) -> Result<Self, MoveError<Self>> {
         match self.model.to(device) {
             Ok(model) => Ok(Trainer { model, ..self }),
