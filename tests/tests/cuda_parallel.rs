@@ -110,12 +110,13 @@ const FIT: fn(u64) -> Fit = |epochs| Fit::epochs(epochs).batch(16).shuffle(3).qu
 /// Trains a network on a GPU, alone or in a group, with another learning rate for the second fit: the losses and accuracies,
 /// then the parameters.
 macro_rules! train {
-    ($Net:ident, $loss:expr, $optimizer:expr, $data:expr, $group:expr) => {{
+    ($Net:ident, $loss:expr, $optimizer:expr, $data:expr, $group:expr $(, $clip:ident($limit:literal))?) => {{
         let group: Option<&ProcessGroup> = $group;
         let (rank, device) = group.map_or((0, 0), |group| (group.rank(), group.local_rank()));
         // The other ranks begin elsewhere; they get what rank 0 has.
         let model = <$Net as Model>::init(&mut Generator::manual_seed(2 + rank as u64));
-        let mut trainer = Trainer::new(model, $loss, $optimizer).on(&Device::cuda(device).unwrap()).unwrap();
+        let mut trainer = Trainer::new(model, $loss, $optimizer)$(.$clip($limit))?;
+        trainer = trainer.on(&Device::cuda(device).unwrap()).unwrap();
         if let Some(group) = group {
             trainer = trainer.data_parallel(group).unwrap();
         }
@@ -151,6 +152,7 @@ fn trainings(group: Option<&ProcessGroup>) -> Vec<(&'static str, Vec<f64>)> {
         ("sgd", train!(Net, CrossEntropyLoss, SGD::new(0.1).momentum(0.9), classes(), group)),
         ("adam", train!(Net, CrossEntropyLoss, Adam::new(0.01), classes(), group)),
         ("a mean of numbers", train!(Net, MSELoss, SGD::new(0.1), reals(), group)),
+        ("clipped", train!(Net, CrossEntropyLoss, SGD::new(0.5), classes(), group, clip_grad_norm(0.05))),
         ("a sum", train!(Net, MSELoss.sum(), SGD::new(0.001), reals(), group)),
         ("probabilities", train!(Yes, BCELoss, Adam::new(0.01), yes_or_no(), group)),
     ]
@@ -266,16 +268,19 @@ fn what_ranks_do_not_agree_on_is_named() {
             let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1));
             println!("cpu: {}", trainer.data_parallel(&group).unwrap_err());
             let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
-            trainer.data_parallel(&group).unwrap_err()
+            trainer.data_parallel(&group).unwrap_err().error
         } else {
             let trainer = Trainer::new(Other::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
-            trainer.data_parallel(&group).unwrap_err()
+            trainer.data_parallel(&group).unwrap_err().error
         };
         println!("networks: {error}");
         let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
         let mut trainer = trainer.data_parallel(&group).unwrap();
         let fit = Fit::epochs(2).batch(16 + group.rank()).quiet();
         println!("fits: {}", trainer.fit(&classes(), fit).unwrap_err());
+        trainer = trainer.clip_grad_norm(1.0 + group.rank() as f64);
+        println!("clips: {}", trainer.fit(&classes(), FIT(1)).unwrap_err());
+        trainer = trainer.clip_grad_norm(1.0);
         *trainer.model_mut() = Net::init(rng);
         println!("moved: {}", trainer.fit(&classes(), FIT(1)).unwrap_err());
         return;
@@ -295,6 +300,8 @@ fn what_ranks_do_not_agree_on_is_named() {
             "{fits}"
         );
         assert!(fits.contains("batch: 16,") && fits.contains("batch: 17,"), "{fits}");
+        let clips = said.line(rank, "clips");
+        assert!(clips.contains("clipped to Norm(1.0)") && clips.contains("clipped to Norm(2.0)"), "{clips}");
         assert!(said.line(rank, "moved").starts_with("the network is on cpu"), "{}", said.line(rank, "moved"));
     }
 }

@@ -15,7 +15,7 @@ fn batch<E: Float>() -> (Tensor<Shape![_, 6], E>, Tensor<Shape![_, 3], E>) {
     (Tensor::randn_of((Dyn(50), D), &mut rng), Tensor::randn_of((Dyn(50), D), &mut rng))
 }
 
-fn optimizer<E: Float, O: Optimizer<E> + Clone>(report: &mut Report, name: &str, optimizer: O)
+fn optimizer<E: Float, O: Optimizer<E> + Clone + 'static>(report: &mut Report, name: &str, optimizer: O)
 where
     Net<E>: Model<Elem = E, Input = (D<6>,), Output = (D<3>,)>,
 {
@@ -73,7 +73,11 @@ where
     );
 }
 
-fn both<A: Optimizer<f32> + Clone, B: Optimizer<f64> + Clone>(report: &mut Report, name: &str, of: (A, B)) {
+fn both<A, B>(report: &mut Report, name: &str, of: (A, B))
+where
+    A: Optimizer<f32> + Clone + 'static,
+    B: Optimizer<f64> + Clone + 'static,
+{
     optimizer::<f32, A>(report, name, of.0);
     optimizer::<f64, B>(report, name, of.1);
 }

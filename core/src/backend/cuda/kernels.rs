@@ -30,8 +30,8 @@ macro_rules! files {
 }
 
 files! {
-    ACTIVATION = "activation.cu", CAST = "cast.cu", CONV = "conv.cu", EACH = "each.cu", LOSS = "loss.cu",
-    OPTIMIZER = "optimizer.cu", POOL = "pool.cu", REDUCE = "reduce.cu", ROWS = "rows.cu"
+    ACTIVATION = "activation.cu", CAST = "cast.cu", CONV = "conv.cu", EACH = "each.cu", GATHER = "gather.cu",
+    LOSS = "loss.cu", OPTIMIZER = "optimizer.cu", POOL = "pool.cu", REDUCE = "reduce.cu", ROWS = "rows.cu"
 }
 
 /// What every file begins with.

@@ -10,8 +10,10 @@ mod backward;
 mod cudnn;
 mod driver;
 mod executor;
+mod gather;
 mod gpu;
 mod kernels;
+mod lane;
 mod library;
 mod linear;
 mod loss;
@@ -24,12 +26,15 @@ mod optimizer;
 mod pass;
 mod relu;
 mod shapes;
+mod statistics;
 pub(crate) mod tensor;
 
-pub(crate) use executor::{Executor, Input, Stats};
+pub(crate) use executor::{Executor, Input};
+pub(crate) use gather::gather;
 pub use gpu::Gpu;
 pub(crate) use loss::loss;
 pub(crate) use memory::Memory;
 #[cfg(feature = "nccl")]
 pub(crate) use nccl::{Communicator, UniqueId};
-pub(crate) use optimizer::{Rule, Update};
+pub(crate) use optimizer::{Clipping, Rule, Update};
+pub(crate) use statistics::Stats;

@@ -18,6 +18,9 @@ struct Stats {
     long long bad_label;
 };
 
+/// `diverged`, where it is not the loss but the norm of gradients to be clipped that is no finite number: `loss` is that norm then.
+#define DIVERGED_BY_NORM 2
+
 /// Whether training has stopped: then nothing is changed any more.
 __device__ __forceinline__ bool stopped(const Stats* stats) {
     return stats && (stats->diverged != 0 || stats->bad_label != 0);
