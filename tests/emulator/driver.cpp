@@ -2,6 +2,7 @@
 #include "state.h"
 
 #include <map>
+#include <sstream>
 
 namespace emulator {
 
@@ -28,6 +29,9 @@ State::State() {
   abort = number("PLYWOOD_EMULATOR_ABORT", 0) != 0;
   device_count = int(std::min(8ull, number("PLYWOOD_EMULATOR_DEVICES", 1)));
   total_memory = number("PLYWOOD_EMULATOR_MEMORY", 2ull << 30);
+  const char* names = getenv("PLYWOOD_EMULATOR_SLOW");
+  std::istringstream words(names ? names : "");
+  for (std::string word; std::getline(words, word, ',');) slow.push_back(word);
   for (int i = 0; i < 8; ++i) {
     devices[i].number = i;
     null_streams[i] = std::make_shared<Stream>();

@@ -31,6 +31,7 @@ struct Program {
 struct Function {
   std::shared_ptr<Program> program;
   const Kernel* kernel;
+  unsigned dynamic = 48 << 10; // how many bytes of shared memory a launch may ask for
 };
 
 // Handles are addresses of the objects; a handle that is not in its table is answered with an error and never followed.
@@ -57,6 +58,8 @@ struct State {
   bool lazy, strict, backwards, abort;
   int device_count;
   size_t total_memory;
+  std::vector<std::string> slow;                     // kernels that take a second more than they do
+  std::chrono::steady_clock::duration slowness = {}; // what they have taken so far
   Device devices[8];
   std::shared_ptr<Stream> null_streams[8];
   Memory memory;

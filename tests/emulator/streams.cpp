@@ -223,7 +223,7 @@ API cuEventRecord(void* handle, void* stream_handle) {
   event->capture = nullptr;
   event->stream = stream;
   event->position = stream->entered + !is_null(stream_handle);
-  return submit(stream_handle, work(__func__, {}, [event] { return event->time = std::chrono::steady_clock::now(), success; }));
+  return submit(stream_handle, work(__func__, {}, [event] { return event->time = std::chrono::steady_clock::now() + state().slowness, success; }));
 }
 static int event_of(void* handle, const char* call, std::shared_ptr<Event>& event) {
   event = state().events.get(handle);

@@ -367,6 +367,17 @@ impl Gpu {
         if let Some(faster) = lock(&self.0.products).faster.get(product) {
             return Ok(*faster);
         }
+        let faster = self.measured_faster(first, second)?;
+        lock(&self.0.products).faster.insert(*product, faster);
+        Ok(faster)
+    }
+
+    /// Whether `first` takes no longer than `second` now.
+    pub(super) fn measured_faster(
+        &self,
+        first: &dyn Fn(CUstream) -> Result<()>,
+        second: &dyn Fn(CUstream) -> Result<()>,
+    ) -> Result<bool> {
         let (stream, start, end) = (self.0.stream, Event::new(self, true)?, Event::new(self, true)?);
         let mut shortest = [f32::INFINITY; 2];
         for _ in 0..=RUNS {
@@ -378,9 +389,7 @@ impl Gpu {
                 *shortest = shortest.min(end.since(&start)?);
             }
         }
-        let faster = shortest[0] <= shortest[1];
-        lock(&self.0.products).faster.insert(*product, faster);
-        Ok(faster)
+        Ok(shortest[0] <= shortest[1])
     }
 }
 

@@ -20,6 +20,7 @@ mod nccl;
 mod network;
 mod optimizer;
 mod shapes;
+mod small;
 mod statistics;
 pub(crate) mod tensor;
 
