@@ -81,6 +81,9 @@ int enter(const char* call, unsigned needs) {
 static void at_exit() {
   State& s = state();
   if (!s.memory.all_intact()) say("found at the end of the program");
+  const char* counted = getenv("PLYWOOD_EMULATOR_LAUNCHES");
+  if (counted && *counted == '1')
+    for (auto& launch : s.launches) say("%s ran %zu times", launch.first.c_str(), launch.second);
   const char* wanted = getenv("PLYWOOD_EMULATOR_LEAKS");
   if (!wanted || *wanted != '1') return;
   size_t blocks[2] = {}, bytes[2] = {};

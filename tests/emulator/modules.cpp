@@ -18,6 +18,7 @@ struct Launch {
   std::vector<void*> parameters;
 
   int run() {
+    ++state().launches[kernel->name];
     for (const std::string& name : state().slow)
       if (name == kernel->name) state().slowness += std::chrono::seconds(1);
     Failure f =

@@ -60,6 +60,7 @@ struct State {
   size_t total_memory;
   std::vector<std::string> slow;                     // kernels that take a second more than they do
   std::chrono::steady_clock::duration slowness = {}; // what they have taken so far
+  std::map<std::string, size_t> launches;
   Device devices[8];
   std::shared_ptr<Stream> null_streams[8];
   Memory memory;

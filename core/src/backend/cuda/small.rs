@@ -43,6 +43,8 @@ struct Plan {
     /// Samples of a block, a power of two, and how many blocks that makes.
     rows: usize,
     blocks: usize,
+    /// Whether the only block updates the parameters, too: then it is one kernel.
+    alone: bool,
     /// Whether the parameters have room in shared memory.
     near: bool,
     /// Elements of shared memory.
@@ -74,9 +76,10 @@ impl Plan {
         let widest = layers.iter().map(|layer| padded(layer.outputs)).max()?;
         let of_row = padded(inputs) + layers.iter().map(kept).sum::<usize>() + 2 * widest;
         let plans = (0..).map(|power| 1 << power).take_while(|rows| *rows < 2 * batch).flat_map(|rows| {
-            [true, false].map(|near| {
+            let blocks = batch.div_ceil(rows);
+            [(true, true), (true, false), (false, true), (false, false)].map(|(near, alone)| {
                 let room = rows * of_row + if near { padded(parameters) } else { 0 };
-                Plan { rows, blocks: batch.div_ceil(rows), near, room }
+                Plan { rows, blocks, alone: alone && blocks == 1, near, room }
             })
         });
         let fits =
@@ -84,23 +87,25 @@ impl Plan {
         plans.filter(fits).min_by_key(|plan| plan.cycles(layers, parameters, limits))
     }
 
-    /// About how long a step takes, to choose among plans. Nothing depends on its being right: whether the best plan is
-    /// used is measured.
+    /// About how many cycles a step takes, to choose among plans. Nothing depends on its being right: whether the best plan
+    /// is used is measured.
     fn cycles(&self, layers: &[Dense], parameters: usize, limits: Limits) -> usize {
-        /// What a multiprocessor gets from, or brings to, the memory that all share, in bytes a cycle.
-        const TRAFFIC: usize = 32;
+        /// Bytes a cycle, from or to the memory that all multiprocessors share: of one of them, and written by all.
+        const OF_ONE: usize = 32;
+        const WRITTEN: usize = 1500;
         /// Multiplications with an addition in a cycle, as far as they come in a kernel that waits a lot.
         const PRODUCTS: usize = 48;
-        const SECOND_LAUNCH: usize = 3000;
+        const SECOND_LAUNCH: usize = 5000;
         let passes = |(i, layer): (usize, &Dense)| layer.inputs * layer.outputs * if i == 0 { 2 } else { 3 };
         let products: usize = layers.iter().filter(|layer| layer.weights.is_some()).enumerate().map(passes).sum();
-        let once = parameters * limits.size / TRAFFIC;
-        let weights = if self.near { once } else { 2 * once };
+        let bytes = parameters * limits.size;
+        let weights = bytes / OF_ONE * if self.near { 1 } else { 2 };
         let compute = (self.rows + 2) * products * limits.size / 4 / PRODUCTS;
-        let update = if self.blocks == 1 {
-            3 * once
+        let update = if self.alone {
+            3 * bytes / OF_ONE
         } else {
-            once + SECOND_LAUNCH + (self.blocks + 3) * once / limits.multiprocessors
+            let written = (bytes / OF_ONE).max(self.blocks * bytes / WRITTEN);
+            written + SECOND_LAUNCH + (self.blocks + 3) * bytes / OF_ONE / limits.multiprocessors
         };
         weights + compute + update
     }
@@ -132,13 +137,13 @@ impl Plan {
             Rule::Sgd { .. } => "Sgd",
             Rule::Adam { .. } => "Adam",
         };
-        let Plan { rows, near, room, blocks } = *self;
+        let Plan { rows, near, room, alone, .. } = *self;
         let numbers = [
             ("INPUTS", layers[0].inputs),
             ("PARAMS", parameters),
             ("ROWS", rows),
             ("NEAR", usize::from(near)),
-            ("ALONE", usize::from(blocks == 1)),
+            ("ALONE", usize::from(alone)),
             ("ROOM", room),
         ];
         let words = [("NETWORK", network.collect::<Vec<_>>().join(", "))]
@@ -218,7 +223,7 @@ impl Small {
         let Some(plan) = Plan::new(&layers, parameters, limits) else { return Ok(None) };
         let program = plan.program(&layers, parameters, real, loss.kind, &update.rule);
         let shared = (plan.room * size) as u32;
-        let kernels = if plan.blocks == 1 {
+        let kernels = if plan.alone {
             let step = gpu.kernel(&program, "small_step")?;
             gpu.allow_shared(step, shared)?;
             Kernels::Alone(step)
@@ -436,23 +441,28 @@ mod tests {
         examples
     }
 
+    /// Tiny ones are one kernel; where there is more to do, or much to read, several blocks, or at least several for the update.
     #[test]
     fn plans_of_an_h100() {
         let plan = |sizes: &[usize], batch| {
             let (layers, params) = network(sizes, true, NONE);
-            Plan::new(&layers, params, limits(batch, 4))
+            let plan = Plan::new(&layers, params, limits(batch, 4))?;
+            assert!(4 * plan.room + BESIDES <= H100.0 && plan.rows * plan.blocks >= batch && plan.blocks <= H100.1);
+            Some((plan.rows, plan.blocks, plan.alone, plan.near))
         };
-        for (sizes, batch) in [
-            (&[6, 4, 1][..], 5),
-            (&[2, 10, 1], 40),
-            (&[4, 64, 64, 3], 32),
-            (&[64, 64, 64, 64, 16], 128),
-            (&[64, 128, 128, 128, 16], 256),
-            (&[784, 128, 10], 64),
-            (&[784, 128, 10], 1),
-            (&[16, 16, 16, 2], 1024),
-        ] {
-            println!("{sizes:?} {batch} {:?}", plan(sizes, batch));
+        assert_eq!(plan(&[6, 4, 1], 5), Some((8, 1, true, true)));
+        assert_eq!(plan(&[2, 10, 1], 40), Some((64, 1, true, true)));
+        assert_eq!(plan(&[784, 128, 10], 64), Some((2, 32, false, false)));
+        assert_eq!(plan(&[784, 128, 10], 1), Some((1, 1, false, false)));
+        for (sizes, batch) in [(&[4, 64, 64, 3][..], 32), (&[64, 64, 64, 64, 16], 128), (&[64, 128, 128, 16], 1024)] {
+            let (_, blocks, alone, near) = plan(sizes, batch).unwrap();
+            assert!(blocks > 1 && !alone && near, "{sizes:?}, {batch}");
         }
+        for (sizes, batch) in [(&[6, 129][..], 5), (&[1025, 10], 5), (&[6, 4], 1025), (&[6, 4], 0)] {
+            assert_eq!(plan(sizes, batch), None, "{sizes:?}, {batch}");
+        }
+        // Nothing has room.
+        let (layers, params) = network(&[64; 3], true, NONE);
+        assert_eq!(Plan::new(&layers, params, Limits { shared: 5000, ..limits(4, 8) }), None);
     }
 }
