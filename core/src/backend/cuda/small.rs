@@ -35,6 +35,7 @@ pub(super) struct Asked {
     pub(super) loss: LossKind,
     pub(super) rule: &'static str,
     pub(super) moments: usize,
+    pub(super) precision: Precision,
 }
 
 /// How a block goes about a network.
@@ -64,7 +65,7 @@ struct Limits {
 
 impl Plan {
     /// The plan that should take the shortest time; `None` if the network or the batch is too large for any.
-    fn new(layers: &[Dense], parameters: usize, limits: Limits) -> Option<Self> {
+    fn new(layers: &[Dense], parameters: usize, loss: LossKind, limits: Limits) -> Option<Self> {
         let Limits { batch, size, shared, multiprocessors } = limits;
         let inputs = layers.first()?.inputs;
         let small = inputs <= INPUTS && layers.iter().all(|layer| (1..=OUTPUTS).contains(&layer.outputs));
@@ -74,7 +75,8 @@ impl Plan {
         let padded = |n: usize| n.next_multiple_of(16 / size);
         let kept = |layer: &Dense| padded(layer.outputs) * (1 + usize::from(layer.keeps()));
         let widest = layers.iter().map(|layer| padded(layer.outputs)).max()?;
-        let of_row = padded(inputs) + layers.iter().map(kept).sum::<usize>() + 2 * widest;
+        let targets = if loss == LossKind::CrossEntropy { 1 } else { layers.last()?.outputs };
+        let of_row = padded(inputs) + layers.iter().map(kept).sum::<usize>() + 2 * widest + targets;
         let plans = (0..).map(|power| 1 << power).take_while(|rows| *rows < 2 * batch).flat_map(|rows| {
             let blocks = batch.div_ceil(rows);
             [(true, true), (true, false), (false, true), (false, false)].map(|(near, alone)| {
@@ -220,7 +222,7 @@ impl Small {
             shared: gpu.shared_memory(),
             multiprocessors: gpu.multiprocessors() as usize,
         };
-        let Some(plan) = Plan::new(&layers, parameters, limits) else { return Ok(None) };
+        let Some(plan) = Plan::new(&layers, parameters, loss.kind, limits) else { return Ok(None) };
         let program = plan.program(&layers, parameters, real, loss.kind, &update.rule);
         let shared = (plan.room * size) as u32;
         let kernels = if plan.alone {
@@ -313,23 +315,22 @@ impl Executor {
     /// Whether a batch's steps are made by the kernels of small networks, which are ready then; `None` if that is still to
     /// be measured.
     pub(super) fn small(&mut self, i: usize, loss: &DeviceLoss<'_>, update: &Update<'_>) -> Result<Option<bool>> {
-        // Between backward and update the ranks of a group meet; and its products are exact, whatever is permitted.
+        // Between backward and update the ranks of a group meet.
         #[cfg(feature = "nccl")]
         let together = self.group.is_some();
         #[cfg(not(feature = "nccl"))]
         let together = false;
-        let real = self.network.real();
-        let exact = real == DType::F64 || float32_matmul_precision() == Precision::Highest;
-        if together || !exact || !self.batches[i].learned {
+        if together || !self.batches[i].learned {
             return Ok(Some(false));
         }
         let asked = Asked {
             layers: self.layers.as_ptr() as usize,
-            real,
+            real: self.network.real(),
             batch: loss.batch,
             loss: loss.kind,
             rule: update.rule.name(),
             moments: update.moments.iter().flatten().count(),
+            precision: float32_matmul_precision(),
         };
         if self.batches[i].small.as_ref().is_none_or(|known| known.asked != asked) {
             let faster = lock(&self.gpu().0.small).get(&asked).copied();
@@ -434,7 +435,8 @@ mod tests {
         ] {
             for (bias, real) in [(true, DType::F32), (false, DType::F32), (true, DType::F64)] {
                 let (layers, params) = network(sizes, bias, act);
-                let plan = Plan::new(&layers, params, limits(batch, if real == DType::F64 { 8 } else { 4 })).unwrap();
+                let plan =
+                    Plan::new(&layers, params, loss, limits(batch, if real == DType::F64 { 8 } else { 4 })).unwrap();
                 examples.push(plan.program(&layers, params, real, loss, &rule));
             }
         }
@@ -446,7 +448,7 @@ mod tests {
     fn plans_of_an_h100() {
         let plan = |sizes: &[usize], batch| {
             let (layers, params) = network(sizes, true, NONE);
-            let plan = Plan::new(&layers, params, limits(batch, 4))?;
+            let plan = Plan::new(&layers, params, LossKind::CrossEntropy, limits(batch, 4))?;
             assert!(4 * plan.room + BESIDES <= H100.0 && plan.rows * plan.blocks >= batch && plan.blocks <= H100.1);
             Some((plan.rows, plan.blocks, plan.alone, plan.near))
         };
@@ -463,6 +465,6 @@ mod tests {
         }
         // Nothing has room.
         let (layers, params) = network(&[64; 3], true, NONE);
-        assert_eq!(Plan::new(&layers, params, Limits { shared: 5000, ..limits(4, 8) }), None);
+        assert_eq!(Plan::new(&layers, params, LossKind::Mse, Limits { shared: 5000, ..limits(4, 8) }), None);
     }
 }

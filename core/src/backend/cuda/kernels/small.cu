@@ -179,9 +179,15 @@ template <class Act, unsigned IN, unsigned N, bool BIAS, unsigned AT> struct Lin
         constexpr unsigned COLUMNS = IN + BIAS, TURNS = (OUT + COUNT - 1) / COUNT;
         for (unsigned task = threadIdx.x; task < COLUMNS * TURNS; task += THREADS) {
             unsigned k = task % COLUMNS, o = task / COLUMNS * COUNT;
+            auto number = [&](unsigned j) { return k < IN ? AT + (o + j) * IN + k : BIASES + o + j; };
+            auto exists = [&](unsigned j) { return OUT % COUNT == 0 || o + j < OUT; };
             REAL sums[COUNT];
+            typename Learn::Held held[COUNT];
 #pragma unroll
-            for (unsigned j = 0; j < COUNT; j++) sums[j] = 0;
+            for (unsigned j = 0; j < COUNT; j++) {
+                sums[j] = 0;
+                if (exists(j)) held[j] = learn.fetch(number(j));
+            }
 #pragma unroll 4
             for (unsigned r = 0; r < rows; r++) {
                 REAL a = k < IN ? x[r * FROM + k] : (REAL)1;
@@ -191,7 +197,7 @@ template <class Act, unsigned IN, unsigned N, bool BIAS, unsigned AT> struct Lin
                 } else {
 #pragma unroll
                     for (unsigned j = 0; j < COUNT; j += WIDTH) {
-                        if (OUT % COUNT != 0 && o + j >= OUT) continue;
+                        if (!exists(j)) continue;
                         Pack pack = load(d + j, 0);
 #pragma unroll
                         for (unsigned i = 0; i < WIDTH; i++) sums[j + i] += pack.at[i] * a;
@@ -200,8 +206,7 @@ template <class Act, unsigned IN, unsigned N, bool BIAS, unsigned AT> struct Lin
             }
 #pragma unroll
             for (unsigned j = 0; j < COUNT; j++) {
-                if (OUT % COUNT != 0 && o + j >= OUT) continue;
-                learn(k < IN ? AT + (o + j) * IN + k : BIASES + o + j, sums[j]);
+                if (exists(j)) learn(number(j), sums[j], held[j]);
             }
         }
     }
@@ -234,74 +239,88 @@ template <class Act, unsigned N> struct Pointwise {
     }
 };
 
-/// What the blocks are told of the batch, and the loss.
+/// What the blocks are told of the batch.
 struct Batch {
+    const REAL* x;
     const void* target;
     /// All outputs, where whoever looks for a bad one finds them.
     REAL* outputs;
     unsigned batch;
     REAL scale;
 
-    __device__ __forceinline__ unsigned first() const {
-        return blockIdx.x * ROWS;
+    __device__ __forceinline__ size_t first() const {
+        return blockIdx.x * (size_t)ROWS;
     }
     /// Samples of this block.
     __device__ __forceinline__ unsigned rows() const {
-        unsigned left = batch - first();
+        unsigned left = batch - blockIdx.x * ROWS;
         return left < ROWS ? left : ROWS;
     }
 };
 
 /// The sum of a function of each output and its target.
 template <class Loss> struct Each {
-    template <unsigned N> static __device__ __forceinline__ Seen of(const Batch& batch, const REAL* y, REAL* dy) {
+    typedef REAL Target;
+    /// Targets of a sample with N outputs.
+    template <unsigned N> static constexpr unsigned EACH = N;
+
+    template <unsigned N>
+    static __device__ __forceinline__ Seen of(const Batch& batch, const Target* t, const REAL* y, REAL* dy) {
         Seen seen = {0, 0, INVALID};
-        size_t start = (size_t)batch.first() * N, n = (size_t)batch.batch * N;
-        const REAL* t = (const REAL*)batch.target + start;
         for (unsigned i = threadIdx.x; i < batch.rows() * N; i += THREADS) {
             unsigned place = i / N * PADDED<N> + i % N;
-            see<Loss>(seen, y[place], t[i], start + i, n);
+            see<Loss>(seen, y[place], t[i], batch.first() * N + i, (size_t)batch.batch * N);
             dy[place] = batch.scale * Loss::derivative(y[place], t[i]);
         }
         return seen;
     }
 };
 
+/// What a target of each kind is, and how many a sample with N outputs has.
+template <class Targets> struct TargetOf {
+    typedef REAL Type;
+    template <unsigned N> static constexpr unsigned EACH = N;
+};
+template <> struct TargetOf<Labels> {
+    typedef int Type;
+    template <unsigned N> static constexpr unsigned EACH = 1;
+};
+
 /// Cross-entropy of each row of outputs with its target.
 template <class Targets> struct CrossEntropy {
-    static __device__ __forceinline__ Labels from(const Labels&, const void* target, size_t first, unsigned) {
-        return {(const int*)target + first};
-    }
-    static __device__ __forceinline__ Soft from(const Soft&, const void* target, size_t first, unsigned classes) {
-        return {(const REAL*)target + first * classes};
-    }
-    template <unsigned N> static __device__ __forceinline__ Seen of(const Batch& batch, const REAL* y, REAL* dy) {
+    typedef typename TargetOf<Targets>::Type Target;
+    template <unsigned N> static constexpr unsigned EACH = TargetOf<Targets>::template EACH<N>;
+
+    template <unsigned N>
+    static __device__ __forceinline__ Seen of(const Batch& batch, const Target* t, const REAL* y, REAL* dy) {
         Rows<false> group(N, 0, 1);
-        Targets targets = from(Targets(), batch.target, batch.first(), N);
-        Seen seen = cross_entropy_rows(group, y, targets, dy, batch.rows(), N, PADDED<N>, batch.scale, (REAL*)0);
+        Seen seen = cross_entropy_rows(group, y, Targets{t}, dy, batch.rows(), N, PADDED<N>, batch.scale, (REAL*)0);
         if (seen.invalid < INVALID) seen.invalid += batch.first();
         return seen;
     }
 };
 
+typedef CRITERION::Target Target;
+
 /// The layers from number DEPTH on, whose N inputs stand at AT in shared memory, and the loss behind them. The gradients of
-/// outputs stand behind everything else, of two layers that follow each other in two places.
+/// outputs stand behind everything else, of two layers that follow each other in two places, and behind them the targets.
 template <unsigned DEPTH, unsigned AT, unsigned N, class... Layers> struct Chain {
-    static constexpr unsigned END = AT + ROWS * PADDED<N>, WIDEST = 0;
+    static constexpr unsigned END = AT + ROWS * PADDED<N>, WIDEST = 0, LAST = N;
 
     template <class Whole, class Learn>
     static __device__ __forceinline__ bool run(const REAL*, REAL* memory, const Batch& batch, Learn& learn) {
         const REAL* y = memory + AT;
         for (unsigned i = threadIdx.x; i < batch.rows() * N; i += THREADS)
-            batch.outputs[(size_t)batch.first() * N + i] = y[i / N * PADDED<N> + i % N];
-        Seen seen = CRITERION::template of<N>(batch, y, Whole::gradient(memory, DEPTH - 1));
-        return learn.begins(seen);
+            batch.outputs[batch.first() * N + i] = y[i / N * PADDED<N> + i % N];
+        const Target* targets = reinterpret_cast<const Target*>(memory + Whole::TARGETS);
+        return learn.begins(CRITERION::of<N>(batch, targets, y, Whole::gradient(memory, DEPTH - 1)));
     }
 };
 template <unsigned DEPTH, unsigned AT, unsigned N, class Layer, class... Others> struct Chain<DEPTH, AT, N, Layer, Others...> {
     static constexpr unsigned SAVED = AT + ROWS * PADDED<N>, Y = SAVED + (Layer::KEEPS ? ROWS * PADDED<Layer::OUT> : 0);
     typedef Chain<DEPTH + 1, Y, Layer::OUT, Others...> After;
-    static constexpr unsigned END = After::END, WIDEST = larger(PADDED<Layer::OUT>, After::WIDEST);
+    static constexpr unsigned END = After::END, WIDEST = larger(PADDED<Layer::OUT>, After::WIDEST), LAST = After::LAST;
+    static constexpr unsigned TARGETS = END + 2 * ROWS * WIDEST;
 
     static __device__ __forceinline__ REAL* gradient(REAL* memory, unsigned depth) {
         return memory + END + depth % 2 * ROWS * WIDEST;
@@ -322,21 +341,21 @@ template <unsigned DEPTH, unsigned AT, unsigned N, class Layer, class... Others>
 };
 
 typedef Chain<0, NEAR * PADDED<PARAMS>, INPUTS, NETWORK> Net;
-static_assert(Net::END + 2 * ROWS * Net::WIDEST == ROOM, "the room is that of the plan");
+constexpr unsigned EACH = CRITERION::EACH<Net::LAST>;
+static_assert(Net::TARGETS + ROWS * EACH == ROOM, "the room is that of the plan");
 
 extern __shared__ Pack room[];
 
-/// Brings the parameters and the samples, and runs the network.
+/// Brings the parameters, the samples and the targets, and runs the network, unless training has stopped.
 template <class Learn>
-__device__ __forceinline__ bool run(const REAL* params, const REAL* x, const Batch& batch, Learn& learn) {
+__device__ __forceinline__ bool run(const REAL* params, const Batch& batch, Learn& learn, bool has_stopped) {
     REAL* memory = reinterpret_cast<REAL*>(room);
     if constexpr (NEAR) {
         constexpr unsigned PACKS = PARAMS / WIDTH;
         bring(PACKS, [&](unsigned i) { return load(params, i); }, [&](unsigned i, const Pack& pack) { store(memory, i, pack); });
         for (unsigned i = PACKS * WIDTH + threadIdx.x; i < PARAMS; i += THREADS) memory[i] = params[i];
-        params = memory;
     }
-    x += (size_t)batch.first() * INPUTS;
+    const REAL* x = batch.x + batch.first() * INPUTS;
     REAL* to = memory + NEAR * PADDED<PARAMS>;
     if constexpr (INPUTS % WIDTH == 0)
         bring(
@@ -348,20 +367,39 @@ __device__ __forceinline__ bool run(const REAL* params, const REAL* x, const Bat
             batch.rows() * INPUTS, [&](unsigned i) { return x[i]; },
             [&](unsigned i, REAL number) { to[i / INPUTS * PADDED<INPUTS> + i % INPUTS] = number; }
         );
+    const Target* targets = reinterpret_cast<const Target*>(batch.target) + batch.first() * EACH;
+    Target* to_targets = reinterpret_cast<Target*>(memory + Net::TARGETS);
+    for (unsigned i = threadIdx.x; i < batch.rows() * EACH; i += THREADS) to_targets[i] = targets[i];
+    // Only now, as all of this is on the way at once.
+    if (has_stopped) return false;
     __syncthreads();
-    return Net::run<Net>(params, memory, batch, learn);
+    return Net::run<Net>(NEAR ? memory : params, memory, batch, learn);
 }
 
-__device__ __forceinline__ void update(const SgdRule& rule, REAL* p, REAL g, REAL* v, REAL*, size_t i) {
-    if (v)
-        rule(p[i], g, v[i]);
-    else
-        rule(p[i], g);
-}
+/// What a rule needs of a parameter besides its gradient, fetched before that is known.
+struct Held {
+    REAL p, m, v;
+};
 
-__device__ __forceinline__ void update(const AdamRule& rule, REAL* p, REAL g, REAL* m, REAL* v, size_t i) {
-    rule(p[i], g, m[i], v[i]);
-}
+/// The parameters and their moments, where they are.
+struct State {
+    REAL *p, *m, *v;
+
+    __device__ __forceinline__ Held fetch(size_t i) const {
+        return {p[i], m ? m[i] : (REAL)0, v ? v[i] : (REAL)0};
+    }
+    __device__ __forceinline__ void update(const SgdRule& rule, Held held, REAL g, size_t i) const {
+        if (m)
+            rule(held.p, g, held.m), m[i] = held.m;
+        else
+            rule(held.p, g);
+        p[i] = held.p;
+    }
+    __device__ __forceinline__ void update(const AdamRule& rule, Held held, REAL g, size_t i) const {
+        rule(held.p, g, held.m, held.v);
+        m[i] = held.m, v[i] = held.v, p[i] = held.p;
+    }
+};
 
 template <class Settings> struct RuleOf;
 template <> struct RuleOf<Sgd> {
@@ -376,12 +414,11 @@ typedef RuleOf<RULE>::Type Rule;
 struct Account {
     double divisor, weight, of;
 
-    /// Keeps it in `stats`, where that is this thread's to do; whether the step goes on.
-    __device__ __forceinline__ bool operator()(const Seen& seen, Stats* stats) const {
-        Stats own = {};
-        keep(&own, seen, divisor, weight, of);
-        if (blockIdx.x == 0 && threadIdx.x == 0) keep(stats, seen, divisor, weight, of);
-        return !stopped(&own);
+    /// Keeps it in `stats`, which hold what `before` does; whether the step goes on.
+    __device__ __forceinline__ bool operator()(const Seen& seen, Stats before, Stats* stats) const {
+        keep(&before, seen, divisor, weight, of);
+        if (thread_of_grid() == 0) *stats = before;
+        return !stopped(&before);
     }
 };
 
@@ -389,18 +426,22 @@ struct Account {
 
 /// Updates each parameter as soon as its gradient is known.
 struct Learn {
+    typedef ::Held Held;
     const RULE& settings;
-    REAL *p, *m, *v;
+    State state;
     Account account;
-    Stats* stats;
+    Stats before, *stats;
     Rule rule;
 
     __device__ __forceinline__ bool begins(const Seen& seen) {
         rule = Rule(settings);
-        return account(fold_block(seen, Merge()), stats);
+        return account(fold_block(seen, Merge()), before, stats);
     }
-    __device__ __forceinline__ void operator()(unsigned i, REAL g) {
-        update(rule, p, g, m, v, i);
+    __device__ __forceinline__ Held fetch(unsigned i) const {
+        return state.fetch(i);
+    }
+    __device__ __forceinline__ void operator()(unsigned i, REAL g, const Held& held) {
+        state.update(rule, held, g, i);
     }
 };
 
@@ -411,7 +452,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) small_step(
     REAL* p, REAL* m, REAL* v, const REAL* x, const void* target, REAL* y, unsigned batch, REAL scale, double divisor, double weight,
     double of, RULE* settings, Stats* stats
 ) {
-    if (stopped(stats)) return;
+    Stats before = *stats;
     __shared__ RULE counted;
     // While the others bring what is needed first.
     if (threadIdx.x == THREADS - 1) {
@@ -419,14 +460,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) small_step(
         own.count();
         counted = own;
     }
-    Learn learn = {counted, p, m, v, {divisor, weight, of}, stats, Rule()};
-    if (run(p, x, Batch{target, y, batch, scale}, learn) && threadIdx.x == 0) *settings = counted;
+    Learn learn = {counted, {p, m, v}, {divisor, weight, of}, before, stats, Rule()};
+    bool learned = run(p, Batch{x, target, y, batch, scale}, learn, stopped(&before));
+    if (learned && threadIdx.x == 0) *settings = counted;
 }
 
 #else
 
 /// Writes a block's part of each gradient.
 struct Learn {
+    struct Held {};
     REAL* gradients;
     double* partial;
     unsigned long long* hits;
@@ -435,7 +478,10 @@ struct Learn {
         write_block(seen, partial, hits);
         return true;
     }
-    __device__ __forceinline__ void operator()(unsigned i, REAL g) {
+    __device__ __forceinline__ Held fetch(unsigned) const {
+        return {};
+    }
+    __device__ __forceinline__ void operator()(unsigned i, REAL g, Held) {
         gradients[i] = g;
     }
 };
@@ -446,14 +492,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) small_part(
     const REAL* p, const REAL* x, const void* target, REAL* y, unsigned batch, REAL scale, REAL* gradients, double* partial,
     unsigned long long* hits, const RULE* settings, RULE* counted, const Stats* stats
 ) {
-    if (stopped(stats)) return;
+    bool has_stopped = stopped(stats);
     if (blockIdx.x == 0 && threadIdx.x == THREADS - 1) {
         RULE own = *settings;
         own.count();
         *counted = own;
     }
     Learn learn = {gradients + (size_t)blockIdx.x * PARAMS, partial, hits};
-    run(p, x, Batch{target, y, batch, scale}, learn);
+    run(p, Batch{x, target, y, batch, scale}, learn, has_stopped);
 }
 
 /// The second half: adds up the `parts` of the gradients and updates the parameters. Any 1-D grid.
@@ -461,14 +507,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) small_update(
     REAL* p, REAL* m, REAL* v, const REAL* gradients, unsigned parts, const double* partial, const unsigned long long* hits,
     double divisor, double weight, double of, RULE* settings, const RULE* counted, Stats* stats
 ) {
-    if (stopped(stats)) return;
-    if (!Account{divisor, weight, of}(seen_by_all(partial, hits, parts), stats)) return;
+    // The first thread may have written what another block reads here: that says the same of whether to go on.
+    Stats before = *stats;
+    if (stopped(&before)) return;
+    if (!Account{divisor, weight, of}(seen_by_all(partial, hits, parts), before, stats)) return;
     Rule rule(*counted);
+    State state = {p, m, v};
     for (size_t i = thread_of_grid(); i < PARAMS; i += threads_of_grid()) {
+        Held held = state.fetch(i);
         REAL g = 0;
 #pragma unroll 8
         for (unsigned part = 0; part < parts; part++) g += gradients[(size_t)part * PARAMS + i];
-        update(rule, p, g, m, v, i);
+        state.update(rule, held, g, i);
     }
     if (thread_of_grid() == 0) *settings = *counted;
 }
