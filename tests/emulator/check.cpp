@@ -240,6 +240,31 @@ static void fault_of_a_kernel() {
   void* p;
   EQUAL(call("cuMemAlloc_v2", &p, size_t(4)), 700);
 }
+static void overrun_of_dynamic_memory() {
+  start();
+  load_kernels();
+  Pointer d = device_memory(33 * 4);
+  EQUAL(launch_with(128, "dynamic_memory", {1}, {32}, d, 33), 0);
+  EQUAL(call("cuStreamSynchronize", stream), 700);
+}
+static void slow_kernels() {
+  setenv("PLYWOOD_EMULATOR_SLOW", "write_at,add_one", 1);
+  start();
+  load_kernels();
+  Pointer d = device_memory(64);
+  void *begin, *end;
+  EQUAL(call("cuEventCreate", &begin, 0u), 0);
+  EQUAL(call("cuEventCreate", &end, 0u), 0);
+  for (bool slow : {true, false}) {
+    EQUAL(call("cuEventRecord", begin, stream), 0);
+    EQUAL(slow ? launch("add_one", {1}, {4}, d, 4) : launch("deep_stack", {1}, {4}, d), 0);
+    EQUAL(call("cuEventRecord", end, stream), 0);
+    EQUAL(call("cuEventSynchronize", end), 0);
+    float milliseconds = -1;
+    EQUAL(call("cuEventElapsedTime_v2", &milliseconds, begin, end), 0);
+    EXPECT((milliseconds > 999) == slow);
+  }
+}
 static void strict_overrun() {
   setenv("PLYWOOD_EMULATOR_STRICT", "1", 1);
   start();
@@ -382,6 +407,7 @@ int main(int count, char** arguments) {
     void (*run)();
   } all[] = {{"kernels", kernels}, {"kernels, backwards", kernels_backwards}, {"kernels, strict", kernels_strict}, {"compile errors", compile_errors}, {"laziness", laziness}, {"graphs", graphs}, {"eager", eager}, {"NULL stream", null_stream}, {"leaks and aborts", leaks_and_aborts}, {"out of memory", out_of_memory},
              {"overrun of a kernel", overrun_of_a_kernel}, {"overrun found at free", overrun_found_at_free}, {"fault of a kernel", fault_of_a_kernel},
+             {"overrun of dynamic memory", overrun_of_dynamic_memory}, {"slow kernels", slow_kernels},
              {"strict: overrun", strict_overrun}, {"strict: misaligned", strict_misaligned}, {"divergence", divergence}, {"wrong pointers", wrong_pointers},
              {"injected failures", injected}, {"two devices", devices}, {"no devices", no_devices}, {"products", products}, {"speed", speed}};
   bool good = true;

@@ -31,6 +31,7 @@ struct Program {
 struct Function {
   std::shared_ptr<Program> program;
   const Kernel* kernel;
+  unsigned dynamic = 48 << 10; // how many bytes of shared memory a launch may ask for
 };
 
 // Handles are addresses of the objects; a handle that is not in its table is answered with an error and never followed.

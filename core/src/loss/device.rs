@@ -8,7 +8,7 @@ use crate::tensor::{Storage, Tensor};
 
 /// Which loss.
 #[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LossKind {
     Mse,
     Bce,

@@ -8,6 +8,7 @@ use super::memory::Memory;
 use super::nccl::Communicator;
 use super::network::{Network, Space, launch};
 use super::optimizer::{Rule, Update};
+use super::small::{Known, Operands};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::loss::{DeviceLoss, LossKind, Target};
@@ -28,12 +29,12 @@ pub(crate) enum Input<'a> {
 
 /// Runs one network on a GPU, with memory for the sizes of batches that it has seen.
 pub(crate) struct Executor {
-    layers: &'static [LayerInfo],
+    pub(super) layers: &'static [LayerInfo],
     pub(super) network: Network,
     losses: Losses,
     pub(super) stats: Memory,
     /// The optimizer's settings, as the kernels read them, and what was written there last.
-    settings: Memory,
+    pub(super) settings: Memory,
     pub(super) written: Option<Rule>,
     /// The steps since the statistics were taken.
     pub(super) queued: i64,
@@ -57,7 +58,7 @@ struct Losses {
 /// How many sizes of batches keep their memory: the usual one, the last one of an epoch, those of an evaluation.
 const KEPT: usize = 4;
 /// Blocks of a loss, each with a part sum.
-const PARTS: u32 = 256;
+pub(super) const PARTS: u32 = 256;
 
 /// Memory and recordings for batches of one size.
 pub(super) struct Batch {
@@ -70,7 +71,8 @@ pub(super) struct Batch {
     partial: Memory,
     hits: Memory,
     /// Whether a whole step was made, which chose how each product is computed: that cannot be tried while recording.
-    learned: bool,
+    pub(super) learned: bool,
+    pub(super) small: Option<Known>,
     /// When it was used last.
     pub(super) used: u64,
 }
@@ -191,6 +193,7 @@ impl Executor {
             partial: Memory::new(gpu, PARTS as usize * 8)?,
             hits: Memory::new(gpu, PARTS as usize * 8)?,
             learned: false,
+            small: None,
             used,
         };
         self.batches.push(made);
@@ -314,7 +317,7 @@ impl Executor {
     }
 
     /// A whole training step. The first of a size of batches runs call by call, the next is recorded for each of the two
-    /// slots, and from then on the recordings run.
+    /// slots, and from then on the recordings run, or the kernels of a small network if they are faster.
     pub(crate) fn step(
         &mut self,
         parameters: &Memory,
@@ -334,7 +337,21 @@ impl Executor {
         if let (Some((group, _)), Some(read)) = (&self.group, &self.batches[i].slots[self.batches[i].next].read) {
             group.wait(read)?;
         }
-        let (x, target, slot) = self.send(i, x, Some(&loss.target), true)?;
+        let small = self.small(i, loss, update)?;
+        let (x, target, slot) = self.send(i, x, Some(&loss.target), small != Some(true))?;
+        let own = Operands {
+            parameters,
+            moments: update.moments(),
+            x,
+            target,
+            y: self.batches[i].space.output(),
+            partial: self.batches[i].partial.pointer(),
+            hits: self.batches[i].hits.pointer(),
+            settings: self.settings.pointer(),
+            stats: self.stats.pointer(),
+            loss,
+            weight,
+        };
         let (parameters, gradients) = (parameters.pointer(), gradients.pointer());
         let recorded = Recorded {
             loss: loss.kind,
@@ -352,17 +369,26 @@ impl Executor {
         let all = |this: &Self, stream| {
             this.learn(i, (parameters, gradients), (x, target), loss, weight, Some(update), stream)
         };
-        let fits = |slot: &Slot| slot.recorded.as_ref().is_some_and(|(of, _)| *of == recorded);
-        if !self.batches[i].learned {
+        if small == Some(true) {
+            self.step_small(i, &own, gpu.0.stream)?;
+        } else if !self.batches[i].learned {
             all(self, gpu.0.stream)?;
             self.batches[i].learned = loss.batch > 0;
         } else {
-            if !fits(&self.batches[i].slots[slot]) {
-                update.load(&gpu)?;
-                let recording = gpu.record(|stream| all(self, stream))?;
-                self.batches[i].slots[slot].recorded = Some((recorded, recording));
+            let kept = self.batches[i].slots[slot].recorded.take();
+            let recording = match kept.filter(|(of, _)| *of == recorded) {
+                Some((_, recording)) => recording,
+                None => {
+                    update.load(&gpu)?;
+                    gpu.record(|stream| all(self, stream))?
+                }
+            };
+            if small.is_none() && self.try_small(i, &recording, &own, update)? {
+                self.step_small(i, &own, gpu.0.stream)?;
+            } else {
+                recording.launch()?;
             }
-            self.batches[i].slots[slot].recorded.as_ref().expect("just recorded").1.launch()?;
+            self.batches[i].slots[slot].recorded = Some((recorded, recording));
         }
         self.written = Some(update.rule.after(1));
         self.queued += 1;

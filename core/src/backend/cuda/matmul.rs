@@ -393,6 +393,17 @@ impl Gpu {
         if let Some(faster) = lock(&self.0.products).faster.get(&choice) {
             return Ok(*faster);
         }
+        let faster = self.measured_faster(first, second)?;
+        lock(&self.0.products).faster.insert(choice, faster);
+        Ok(faster)
+    }
+
+    /// Whether `first` takes no longer than `second` now.
+    pub(super) fn measured_faster(
+        &self,
+        first: &dyn Fn(CUstream) -> Result<()>,
+        second: &dyn Fn(CUstream) -> Result<()>,
+    ) -> Result<bool> {
         let (stream, start, end) = (self.0.stream, Event::new(self, true)?, Event::new(self, true)?);
         let time = |way: &dyn Fn(CUstream) -> Result<()>| {
             start.record(stream)?;
@@ -407,9 +418,7 @@ impl Gpu {
             shortest[0] = shortest[0].min(time(first).unwrap_or(f32::INFINITY));
             shortest[1] = shortest[1].min(time(second)?);
         }
-        let faster = shortest[0] <= shortest[1];
-        lock(&self.0.products).faster.insert(choice, faster);
-        Ok(faster)
+        Ok(shortest[0] <= shortest[1])
     }
 }
 

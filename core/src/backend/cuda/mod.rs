@@ -26,6 +26,7 @@ mod optimizer;
 mod pass;
 mod relu;
 mod shapes;
+mod small;
 mod statistics;
 pub(crate) mod tensor;
 

@@ -43,6 +43,13 @@ impl Rule {
         words.concat()
     }
 
+    /// The rule that leaves the parameters as they are.
+    pub(super) fn standing_still(mut self) -> Self {
+        let (Rule::Sgd { lr, .. } | Rule::Adam { lr, .. }) = &mut self;
+        *lr = 0.0;
+        self
+    }
+
     /// The rule after so many more steps.
     pub(super) fn after(self, more: u64) -> Self {
         match self {
