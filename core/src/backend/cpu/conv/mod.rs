@@ -13,6 +13,7 @@ mod grid;
 mod isa;
 mod kernel;
 mod memory;
+mod pack;
 mod spread;
 #[cfg(test)]
 mod tests;
@@ -34,8 +35,9 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use core::slice::from_raw_parts_mut;
 pub(super) use correlate::share;
-use correlate::{Correlation, by_outputs, pack_weights, packed_len};
+use correlate::{Correlation, by_outputs};
 use data::{Data, Packed};
+use pack::{Weights, pack_weights, packed_len};
 use weigh::Weigh;
 
 /// The sizes of a convolution.
@@ -156,8 +158,17 @@ fn forward<E: Float, A: Activation>(
     memory::with_taps(conv.window.forward_taps(grid), |distances| {
         let areas = [packed_len(kernels, conv.out_channels, terms), conv.out_channels];
         memory::with(&memory::CALL, areas, |[packed, bias]| {
-            let sizes = (conv.out_channels, conv.in_channels, taps);
-            pack_weights(kernels, by_outputs, sizes, packed, |o, c, t| w[(o * conv.in_channels + c) * taps + t]);
+            let weights = Weights {
+                data: w,
+                output: terms,
+                channel: taps,
+                area: taps,
+                taps: None,
+                outputs: conv.out_channels,
+                channels: conv.in_channels,
+            };
+            // SAFETY: the machine has the instructions, as asserted above.
+            unsafe { pack_weights(kernels, by_outputs, &weights, packed) }
             match b {
                 Some(b) => bias.copy_from_slice(b),
                 None => bias.fill(E::zero()),
@@ -285,7 +296,8 @@ fn backward<E: Float, A: Activation>(
             common.fill(E::zero());
             zeros.fill(E::zero());
             if let Some(data) = &data {
-                data.pack(w, taps, packed);
+                // SAFETY: the machine has the instructions, as asserted above.
+                unsafe { data.pack(w, taps, packed) }
             }
             let packed = Packed { distances, weights: packed, zeros };
             let areas = [

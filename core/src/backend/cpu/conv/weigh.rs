@@ -171,9 +171,9 @@ impl<E: Float + Convolve> Weigh<E> {
         for (dw, sums) in dw.chunks_exact_mut(self.inputs * self.taps).zip(rows) {
             let blocks = dw.chunks_mut(lanes * self.taps).zip(sums.chunks_exact(lanes * self.taps));
             for (dw, sums) in blocks {
-                for (c, dw) in dw.chunks_exact_mut(self.taps).enumerate() {
-                    dw.iter_mut().zip(sums[c..].iter().step_by(lanes)).for_each(|(dw, sum)| *dw = *sum);
-                }
+                let channels = dw.len() / self.taps;
+                // SAFETY: the caller's contract.
+                unsafe { spread::turn(self.kernels, (sums, lanes), (dw, self.taps), (self.taps, channels)) }
             }
         }
     }
