@@ -1,9 +1,12 @@
 //! Weights in the order in which the kernels read them.
 
-use super::correlate::groups;
+use super::correlate::share;
 use super::isa::Kernels;
+use super::pool::Shared;
+use super::run;
 use super::spread::turn;
 use crate::element::Float;
+use core::slice::from_raw_parts_mut;
 
 /// Weights as the user has them: that of output o, channel c and tap t at `o · output + c · channel + taps[t]`.
 pub(super) struct Weights<'a, E> {
@@ -37,18 +40,24 @@ pub(super) unsafe fn pack_weights<E: Float>(
     if terms == 0 {
         return;
     }
-    let mut scratch = [E::zero(); SCRATCH];
-    let mut pack = |start: usize, rows: usize| {
-        let to = &mut to[start * terms..][..rows * terms];
-        // SAFETY: the caller's contract.
-        unsafe { pack_group(kernels, weights, start, rows, to, &mut scratch) }
+    let count = weights.outputs.div_ceil(if by_outputs { kernels.lanes } else { kernels.correlate.len() });
+    let group = |i: usize| match by_outputs {
+        true => i * kernels.lanes..(i + 1) * kernels.lanes,
+        false => share(weights.outputs, count, i),
     };
-    if by_outputs {
-        (0..weights.outputs).step_by(kernels.lanes).for_each(|start| pack(start, kernels.lanes));
-    } else {
-        groups(weights.outputs, kernels.correlate.len()).for_each(|(start, rows)| pack(start, rows));
-    }
+    assert!(to.len() >= packed_len(kernels, weights.outputs, terms));
+    let to = Shared(to.as_mut_ptr());
+    run(count, weights.outputs * terms * PACKED, |i| {
+        let rows = group(i);
+        // SAFETY: the groups are apart, and there is memory for whole vectors of outputs.
+        let to = unsafe { from_raw_parts_mut(to.get().add(rows.start * terms), rows.len() * terms) };
+        // SAFETY: the caller's contract.
+        unsafe { pack_group(kernels, weights, rows.start, rows.len(), to) }
+    });
 }
+
+/// The price of packing a weight, in multiply-adds.
+const PACKED: usize = 30;
 
 /// [`pack_weights`] for the outputs from `start` on, `rows` of them; those behind the last are zeros.
 ///
@@ -61,7 +70,6 @@ unsafe fn pack_group<E: Float>(
     start: usize,
     rows: usize,
     to: &mut [E],
-    scratch: &mut [E; SCRATCH],
 ) {
     let Weights { data, output, channel, area, taps, outputs, channels } = *weights;
     let data = &data[start * output..];
@@ -72,6 +80,7 @@ unsafe fn pack_group<E: Float>(
             turn(kernels, (data, output), (to, rows), (rows, channels * area));
         },
         Some(taps) if whole && rows * area <= SCRATCH => {
+            let mut scratch = [E::zero(); SCRATCH];
             for (c, to) in to.chunks_exact_mut(rows * taps.len()).enumerate() {
                 // SAFETY: the caller's contract.
                 unsafe { turn(kernels, (&data[c * channel..], output), (&mut scratch[..], rows), (rows, area)) }
