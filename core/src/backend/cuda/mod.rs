@@ -2,7 +2,8 @@
 //!
 //! Nothing of CUDA is needed to build, and none to run without a GPU: the driver, NVRTC and cuBLASLt are looked for when
 //! [`Device::cuda`](crate::Device::cuda) is asked. A network's block of parameters, its gradients, and an optimizer's moments
-//! are one block of a GPU's memory each; a training step is recorded once for each size of batches and runs as one graph.
+//! are one block of a GPU's memory each; a training step is recorded once for each size of batches and runs as one graph or,
+//! of a small network, as one kernel.
 
 #![allow(unsafe_code)]
 

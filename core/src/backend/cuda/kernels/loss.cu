@@ -72,8 +72,8 @@ __device__ __forceinline__ void cross_entropy_of(
 ) {
     if (stopped(stats)) return;
     Seen seen = classes > LONG_ROW
-        ? cross_entropy_rows(Rows<true>(classes), z, targets, dz, rows, classes, classes, scale, terms)
-        : cross_entropy_rows(Rows<false>(classes), z, targets, dz, rows, classes, classes, scale, terms);
+        ? cross_entropy_rows(Rows<true>(classes), z, targets, dz, rows, classes, 0, scale, terms)
+        : cross_entropy_rows(Rows<false>(classes), z, targets, dz, rows, classes, 0, scale, terms);
     write_block(seen, partial, hits);
 }
 

@@ -155,15 +155,15 @@ struct Soft {
     }
 };
 
-/// Rows of z and dz begin `stride` elements apart.
+/// Between two rows of z and dz are `gap` elements.
 template <bool BLOCK, class Targets>
 __device__ __forceinline__ Seen cross_entropy_rows(
-    const Rows<BLOCK>& group, const REAL* z, Targets targets, REAL* dz, size_t rows, unsigned classes, unsigned stride, REAL scale,
+    const Rows<BLOCK>& group, const REAL* z, Targets targets, REAL* dz, size_t rows, unsigned classes, unsigned gap, REAL scale,
     REAL* terms
 ) {
     Seen seen = {0, 0, INVALID};
     group.each(rows, classes, [&](size_t row, unsigned n) {
-        const REAL* of = z + row * stride;
+        const REAL* of = z + row * (n + gap);
         // NaN if there is one: then so is all of the row.
         Place best = argmax(group, of, n);
         REAL max = best.value, log_sum = log(group.sum_exp(of, n, max));
@@ -185,7 +185,7 @@ __device__ __forceinline__ Seen cross_entropy_rows(
         }
         if (!dz) return;
         for (unsigned c = group.lane; c < n; c += group.lanes)
-            dz[row * stride + c] = scale * (exp(of[c] - max - log_sum) * total - targets.of(row, n, c));
+            dz[row * (n + gap) + c] = scale * (exp(of[c] - max - log_sum) * total - targets.of(row, n, c));
     });
     return seen;
 }

@@ -294,7 +294,7 @@ template <class Targets> struct CrossEntropy {
     template <unsigned N>
     static __device__ __forceinline__ Seen of(const Batch& batch, const Target* t, const REAL* y, REAL* dy) {
         Rows<false> group(N, 0, 1);
-        Seen seen = cross_entropy_rows(group, y, Targets{t}, dy, batch.rows(), N, PADDED<N>, batch.scale, (REAL*)0);
+        Seen seen = cross_entropy_rows(group, y, Targets{t}, dy, batch.rows(), N, PADDED<N> - N, batch.scale, (REAL*)0);
         if (seen.invalid < INVALID) seen.invalid += batch.first();
         return seen;
     }
@@ -371,6 +371,7 @@ __device__ __forceinline__ bool run(const REAL* params, const Batch& batch, Lear
     Target* to_targets = reinterpret_cast<Target*>(memory + Net::TARGETS);
     for (unsigned i = threadIdx.x; i < batch.rows() * EACH; i += THREADS) to_targets[i] = targets[i];
     // Only now, as all of this is on the way at once.
+    learn.counts();
     if (has_stopped) return false;
     __syncthreads();
     return Net::run<Net>(NEAR ? memory : params, memory, batch, learn);
@@ -427,14 +428,20 @@ struct Account {
 /// Updates each parameter as soon as its gradient is known.
 struct Learn {
     typedef ::Held Held;
-    const RULE& settings;
+    /// The optimizer's settings before the step, and, in shared memory, with the step counted.
+    RULE settings, &counted;
     State state;
     Account account;
     Stats before, *stats;
     Rule rule;
 
+    __device__ __forceinline__ void counts() {
+        if (threadIdx.x != THREADS - 1) return;
+        settings.count();
+        counted = settings;
+    }
     __device__ __forceinline__ bool begins(const Seen& seen) {
-        rule = Rule(settings);
+        rule = Rule(counted);
         return account(fold_block(seen, Merge()), before, stats);
     }
     __device__ __forceinline__ Held fetch(unsigned i) const {
@@ -454,13 +461,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) small_step(
 ) {
     Stats before = *stats;
     __shared__ RULE counted;
-    // While the others bring what is needed first.
-    if (threadIdx.x == THREADS - 1) {
-        RULE own = *settings;
-        own.count();
-        counted = own;
-    }
-    Learn learn = {counted, {p, m, v}, {divisor, weight, of}, before, stats, Rule()};
+    Learn learn = {*settings, counted, {p, m, v}, {divisor, weight, of}, before, stats, Rule()};
     bool learned = run(p, Batch{x, target, y, batch, scale}, learn, stopped(&before));
     if (learned && threadIdx.x == 0) *settings = counted;
 }
@@ -470,10 +471,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) small_step(
 /// Writes a block's part of each gradient.
 struct Learn {
     struct Held {};
+    RULE settings, *counted;
     REAL* gradients;
     double* partial;
     unsigned long long* hits;
 
+    __device__ __forceinline__ void counts() {
+        if (blockIdx.x != 0 || threadIdx.x != THREADS - 1) return;
+        settings.count();
+        *counted = settings;
+    }
     __device__ __forceinline__ bool begins(const Seen& seen) {
         write_block(seen, partial, hits);
         return true;
@@ -493,12 +500,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) small_part(
     unsigned long long* hits, const RULE* settings, RULE* counted, const Stats* stats
 ) {
     bool has_stopped = stopped(stats);
-    if (blockIdx.x == 0 && threadIdx.x == THREADS - 1) {
-        RULE own = *settings;
-        own.count();
-        *counted = own;
-    }
-    Learn learn = {gradients + (size_t)blockIdx.x * PARAMS, partial, hits};
+    Learn learn = {*settings, counted, gradients + (size_t)blockIdx.x * PARAMS, partial, hits};
     run(p, Batch{x, target, y, batch, scale}, learn, has_stopped);
 }
 
