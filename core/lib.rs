@@ -54,7 +54,7 @@ pub use plywood_core::distributed;
 #[doc(inline)]
 pub use plywood_core::plot;
 #[doc(inline)]
-pub use plywood_core::{Error, Result, math, num_threads, set_num_threads};
+pub use plywood_core::{Error, MoveError, Result, math, num_threads, set_num_threads};
 #[doc(inline)]
 pub use plywood_core::{
     autograd, backend, data, dim, element, generator, graph, guide, io, loss, nn, optim, shape, tensor, train,

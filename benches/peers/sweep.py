@@ -1,6 +1,6 @@
 """Plywood beside PyTorch on networks of many shapes, a step with SGD of each: benches/src/sweep.rs lists them.
 
-usage: sweep.py [--rounds N] [--secs S] [--threads T]      with a Python that has PyTorch
+usage: sweep.py [--rounds N] [--secs S] [--threads T] [--only TEXT]      with a Python that has PyTorch
 
 Prints a table, the worst for Plywood first: medians of the rounds, which take turns.
 """
@@ -17,6 +17,7 @@ options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.
 options.add_argument("--rounds", type=int, default=3)
 options.add_argument("--secs", type=float, default=0.1)
 options.add_argument("--threads", type=int, default=1)
+options.add_argument("--only", default="", help="only the networks with this text")
 options = options.parse_args()
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(options.threads)
 
@@ -58,7 +59,7 @@ def median(step):
     return statistics.median(times)
 
 
-bench = [str(ROOT / "target/release/plywood-bench"), "sweep", str(options.secs), str(options.threads)]
+bench = [str(ROOT / "target/release/plywood-bench"), "sweep", str(options.secs), str(options.threads), options.only]
 own, theirs, steps = {}, {}, {}
 for _ in range(options.rounds):
     output = subprocess.run(bench, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -17,7 +17,7 @@ const HELP: &str = "\
 Usage: plywood-bench [TASK]...             measure tasks (W5, W4:adam, W1:infer1), or all of them
        plywood-bench compile               how long programs take to compile, and how large they are
        plywood-bench callgrind [--update]  count instructions by valgrind, against those of callgrind.json
-       plywood-bench sweep SECS THREADS    networks of many shapes; run peers/sweep.py, which compares
+       plywood-bench sweep SECS THREADS [TEXT]    networks of many shapes, those with this text; peers/sweep.py compares
 
   --rounds N      measure each task N times, in turn (3)
   --secs S        for S seconds a time (0.5)
@@ -105,9 +105,9 @@ fn run(arguments: &[String]) -> Result<bool, Box<dyn Error>> {
         Some(("compile", [])) => return compile::run().map(|()| true),
         Some(("callgrind", [])) => return callgrind::run(false),
         Some(("callgrind", [update])) if update == "--update" => return callgrind::run(true),
-        Some(("sweep", [secs, threads])) => {
+        Some(("sweep", [secs, threads, with @ ..])) => {
             plywood::set_num_threads(threads.parse()?)?;
-            return sweep::run(secs.parse()?).map(|()| true);
+            return sweep::run(secs.parse()?, with.first().map_or("", |with| with)).map(|()| true);
         }
         Some(("steps", arguments)) => return callgrind::steps(arguments).map(|()| true),
         _ => {}

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 /// the same words to the other side, and the median time of a step in microseconds.
 macro_rules! networks {
     ($([$batch:tt] $input:tt => $output:tt: [$($layer:tt)*];)+) => {
-        pub(crate) fn run(secs: f64) -> Result<(), Box<dyn Error>> {
-            $({
+        pub(crate) fn run(secs: f64, with: &str) -> Result<(), Box<dyn Error>> {
+            $(if concat!(stringify!([$batch] $input), ": ", stringify!($($layer)*)).contains(with) {
                 sequential! { struct Net: $input => $output { $($layer)* } }
                 let mut rng = Generator::manual_seed(0);
                 let mut model = Net::init(&mut rng);

@@ -15,6 +15,7 @@
 //! of_labels::<i64>();
 //! ```
 
+use crate::backend::cpu::math;
 use core::fmt::{self, Debug, Display};
 use core::iter::Sum;
 use core::ops::{AddAssign, DivAssign, MulAssign, SubAssign};
@@ -146,7 +147,7 @@ pub trait Float:
     /// The number closest to `value`.
     fn of(value: f64) -> Self;
 
-    /// The error function, as in libm.
+    /// The error function: [`math::erf`](crate::math::erf).
     #[must_use]
     fn erf(self) -> Self;
 }
@@ -220,7 +221,7 @@ impl Float for f32 {
     }
 
     fn erf(self) -> Self {
-        libm::erff(self)
+        math::erf(self)
     }
 }
 
@@ -230,6 +231,6 @@ impl Float for f64 {
     }
 
     fn erf(self) -> Self {
-        libm::erf(self)
+        math::erf(self)
     }
 }

@@ -269,6 +269,14 @@ errors! {
             /// The epoch, from 1.
             epoch: u64,
         },
+        /// The gradients that were to be clipped are not all finite numbers.
+        #[error(
+        "the norm of the gradients is {norm}, which no factor brings down; a smaller learning rate or scaled inputs may help"
+        )]
+        GradientNorm {
+            /// The norm.
+            norm: f64,
+        },
         /// A table cannot be read as asked.
         #[error("{}: {message}", place(file, *line, column))]
         Table {
@@ -337,6 +345,65 @@ impl std::error::Error for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why something could not be moved to a device, and the thing itself, as it was.
+///
+/// `?` makes the [`Error`] of it; whoever can do without the device takes the value:
+///
+/// ```
+/// use plywood::MoveError;
+/// use plywood::prelude::*;
+///
+/// let model = sequential![Linear(2, 3)].init(&mut Generator::manual_seed(0));
+/// let device = Device::best()?;
+/// let model = match model.to(&device) {
+///     Ok(there) => there,
+///     Err(MoveError { value, error }) => {
+///         eprintln!("{error}; it stays on {}", value.device());
+///         value
+///     }
+/// };
+/// assert_eq!(model.forward(&Tensor::<Shape![5, 2]>::zeros().to(&model.device())?).sizes(), [5, 3]);
+/// # Ok::<(), plywood::Error>(())
+/// ```
+pub struct MoveError<T> {
+    /// What was to be moved, where it was.
+    pub value: T,
+    /// What went wrong.
+    pub error: Error,
+}
+
+impl<T> MoveError<T> {
+    /// The same error for what the value is a part of.
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> MoveError<U> {
+        MoveError { value: f(self.value), error: self.error }
+    }
+}
+
+impl<T> From<MoveError<T>> for Error {
+    fn from(wrong: MoveError<T>) -> Self {
+        wrong.error
+    }
+}
+
+impl<T> fmt::Display for MoveError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+/// The sentence, as of an [`Error`].
+impl<T> fmt::Debug for MoveError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl<T> std::error::Error for MoveError<T> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
     }
 }
 

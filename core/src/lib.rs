@@ -33,7 +33,7 @@ pub use backend::cpu::{math, num_threads, set_num_threads};
 pub use backend::{Device, Precision, float32_matmul_precision, set_float32_matmul_precision};
 pub use dim::{D, Dim, Dyn, StaticDim};
 pub use element::{Element, Float, Numeric};
-pub use error::{Error, Result};
+pub use error::{Error, MoveError, Result};
 pub use generator::Generator;
 pub use shape::{Features, Shape, StaticShape};
 pub use tensor::{Tensor, TensorView, TensorViewMut};

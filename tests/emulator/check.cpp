@@ -241,6 +241,31 @@ static void fault_of_a_kernel() {
   void* p;
   EQUAL(call("cuMemAlloc_v2", &p, size_t(4)), 700);
 }
+static void overrun_of_dynamic_memory() {
+  start();
+  load_kernels();
+  Pointer d = device_memory(33 * 4);
+  EQUAL(launch_with(128, "dynamic_memory", {1}, {32}, d, 33), 0);
+  EQUAL(call("cuStreamSynchronize", stream), 700);
+}
+static void slow_kernels() {
+  setenv("PLYWOOD_EMULATOR_SLOW", "write_at,add_one", 1);
+  start();
+  load_kernels();
+  Pointer d = device_memory(64);
+  void *begin, *end;
+  EQUAL(call("cuEventCreate", &begin, 0u), 0);
+  EQUAL(call("cuEventCreate", &end, 0u), 0);
+  for (bool slow : {true, false}) {
+    EQUAL(call("cuEventRecord", begin, stream), 0);
+    EQUAL(slow ? launch("add_one", {1}, {4}, d, 4) : launch("deep_stack", {1}, {4}, d), 0);
+    EQUAL(call("cuEventRecord", end, stream), 0);
+    EQUAL(call("cuEventSynchronize", end), 0);
+    float milliseconds = -1;
+    EQUAL(call("cuEventElapsedTime_v2", &milliseconds, begin, end), 0);
+    EXPECT((milliseconds > 999) == slow);
+  }
+}
 static void strict_overrun() {
   setenv("PLYWOOD_EMULATOR_STRICT", "1", 1);
   start();
@@ -319,24 +344,6 @@ static void injected() {
   EQUAL(launch("add_one", {1}, {32}, d, 4), 719);
   EQUAL(call("cuStreamSynchronize", stream), 719);
 }
-static void slow_kernel() {
-  setenv("PLYWOOD_EMULATOR_SLOW", "nothing,add_one", 1);
-  start();
-  load_kernels();
-  Pointer d = device_memory(400);
-  void *before, *between, *after;
-  for (void** event : {&before, &between, &after}) EQUAL(call("cuEventCreate", event, 0u), 0);
-  EQUAL(call("cuEventRecord", before, stream), 0);
-  EQUAL(call("cuMemsetD8Async", d, (unsigned char)0, size_t(400), stream), 0);
-  EQUAL(call("cuEventRecord", between, stream), 0);
-  EQUAL(launch("add_one", {1}, {32}, d, 4), 0);
-  EQUAL(call("cuEventRecord", after, stream), 0);
-  EQUAL(call("cuStreamSynchronize", stream), 0);
-  float fast = -1, slow = -1;
-  EQUAL(call("cuEventElapsedTime_v2", &fast, before, between), 0);
-  EQUAL(call("cuEventElapsedTime_v2", &slow, between, after), 0);
-  EXPECT(fast >= 0 && fast < 900 && slow >= 1000);
-}
 static void devices() {
   setenv("PLYWOOD_EMULATOR_DEVICES", "2", 1);
   start();
@@ -401,8 +408,9 @@ int main(int count, char** arguments) {
     void (*run)();
   } all[] = {{"kernels", kernels}, {"kernels, backwards", kernels_backwards}, {"kernels, strict", kernels_strict}, {"compile errors", compile_errors}, {"laziness", laziness}, {"graphs", graphs}, {"eager", eager}, {"NULL stream", null_stream}, {"leaks and aborts", leaks_and_aborts}, {"out of memory", out_of_memory},
              {"overrun of a kernel", overrun_of_a_kernel}, {"overrun found at free", overrun_found_at_free}, {"fault of a kernel", fault_of_a_kernel},
+             {"overrun of dynamic memory", overrun_of_dynamic_memory}, {"slow kernels", slow_kernels},
              {"strict: overrun", strict_overrun}, {"strict: misaligned", strict_misaligned}, {"divergence", divergence}, {"wrong pointers", wrong_pointers},
-             {"injected failures", injected}, {"slow kernel", slow_kernel}, {"two devices", devices}, {"no devices", no_devices}, {"products", products}, {"convolutions", convolutions}, {"speed", speed}};
+             {"injected failures", injected}, {"two devices", devices}, {"no devices", no_devices}, {"products", products}, {"convolutions", convolutions}, {"speed", speed}};
   bool good = true;
   for (auto& check : all) {
     if (count > 2 && strcmp(arguments[2], check.name) != 0) continue;

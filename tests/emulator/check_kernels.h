@@ -64,6 +64,15 @@ extern "C" __global__ void diverge_in_warp(float* x) { if (threadIdx.x < 5) x[th
 extern "C" __global__ void write_at(float* x, long long i) { x[i] = 1; }
 template <class T> __device__ T unset() { __shared__ T s[4]; T v = s[threadIdx.x]; __syncthreads(); s[threadIdx.x] = 1; return v; }
 extern "C" __global__ void unset_shared(float* y) { __shared__ float s[4]; y[threadIdx.x] = s[threadIdx.x]; __syncthreads(); s[threadIdx.x] = 1; y[4 + threadIdx.x] = unset<float>(); }
+extern __shared__ float4 dynamic[];
+extern "C" __global__ void dynamic_memory(float* y, int n) {
+  float* own = reinterpret_cast<float*>(dynamic);
+  if (threadIdx.x == 0) y[32] = own[n - 1];
+  __syncthreads();
+  own[n - 32 + threadIdx.x] = threadIdx.x;
+  __syncthreads();
+  y[threadIdx.x] = own[n - 1 - threadIdx.x];
+}
 extern "C" __global__ void deep_stack(float* y) { volatile float local[4096]; for (int i = 0; i < 4096; ++i) local[i] = i; __syncthreads(); y[threadIdx.x] = local[threadIdx.x]; }
 )";
 
@@ -76,11 +85,14 @@ static void load_kernels(const char* real = "-DREAL=float") {
 struct Size {
   unsigned x = 1, y = 1, z = 1;
 };
-template <class... A> static int launch(const char* name, Size grid, Size block, A... arguments) {
+template <class... A> static int launch_with(unsigned shared, const char* name, Size grid, Size block, A... arguments) {
   void* function = nullptr;
   EQUAL(call("cuModuleGetFunction", &function, module, name), 0);
   void* parameters[] = {&arguments..., nullptr};
-  return call("cuLaunchKernel", function, grid.x, grid.y, grid.z, block.x, block.y, block.z, 0u, stream, (void**)parameters, (void**)nullptr);
+  return call("cuLaunchKernel", function, grid.x, grid.y, grid.z, block.x, block.y, block.z, shared, stream, (void**)parameters, (void**)nullptr);
+}
+template <class... A> static int launch(const char* name, Size grid, Size block, A... arguments) {
+  return launch_with(0, name, grid, block, arguments...);
 }
 
 static void kernels() {
@@ -139,6 +151,18 @@ static void kernels() {
   }
   EQUAL(launch("deep_stack", {2}, {100}, dy), 0);
   EQUAL(download<float>(dy, 100)[99], 99);
+  for (int bytes : {128, 1000, 48 << 10, 200 << 10}) {
+    void* function = nullptr;
+    EQUAL(call("cuModuleGetFunction", &function, module, "dynamic_memory"), 0);
+    if (bytes > 48 << 10) {
+      EQUAL(launch_with(unsigned(bytes), "dynamic_memory", {1}, {32}, dy, bytes / 4), 1);
+      EQUAL(call("cuFuncSetAttribute", function, 8, 228 << 10), 1);
+      EQUAL(call("cuFuncSetAttribute", function, 8, bytes), 0);
+    }
+    EQUAL(launch_with(unsigned(bytes), "dynamic_memory", {1}, {32}, dy, bytes / 4), 0);
+    y = download<float>(dy, 33);
+    EXPECT(y[0] == 31 && y[31] == 0 && std::isnan(y[32]));
+  }
   // The limits of a launch.
   EQUAL(launch("rows_sum", {1}, {256}, dx, dy, 300), 701);
   EQUAL(launch("add_one", {1}, {1025}, dx, 3), 1);

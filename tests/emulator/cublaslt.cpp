@@ -64,7 +64,7 @@ std::mutex mutex;
     if (int code = injection().next(__func__)) return code;  \
   } while (0)
 
-// As it stands in messages, in PLYWOOD_EMULATOR_SLOW and in PLYWOOD_EMULATOR_LAUNCHES.
+// As it stands in messages, in PLYWOOD_EMULATOR_SLOW and in PLYWOOD_EMULATOR_RUNS.
 const char* name_of(uint32_t epilogue) {
   switch (epilogue) {
   case Epilogue::Relu: return "cublasLtMatmul(RELU)";

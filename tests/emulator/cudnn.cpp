@@ -44,7 +44,7 @@ struct Perf {
 static_assert(sizeof(Perf) == 48, "the layout of cudnnConvolutionFwdAlgoPerf_t");
 
 enum Direction { Forward, Data, Weight };
-// Its names in PLYWOOD_EMULATOR_SLOW and PLYWOOD_EMULATOR_LAUNCHES.
+// Its names in PLYWOOD_EMULATOR_SLOW and PLYWOOD_EMULATOR_RUNS.
 const char* const names[3][3] = {
     {"cudnnConvolutionForward", "cudnnConvolutionForward(atomic)", "cudnnConvolutionForward(transformed)"},
     {"cudnnConvolutionBackwardData", "cudnnConvolutionBackwardData(atomic)", "cudnnConvolutionBackwardData(transformed)"},

@@ -26,7 +26,7 @@ State::State() {
   strict = memory.strict = number("PLYWOOD_EMULATOR_STRICT", 0) != 0;
   backwards = number("PLYWOOD_EMULATOR_BACKWARDS", 0) != 0;
   abort = number("PLYWOOD_EMULATOR_ABORT", 0) != 0;
-  counts = number("PLYWOOD_EMULATOR_LAUNCHES", 0) != 0;
+  counts = number("PLYWOOD_EMULATOR_RUNS", 0) != 0;
   device_count = int(std::min(8ull, number("PLYWOOD_EMULATOR_DEVICES", 1)));
   total_memory = number("PLYWOOD_EMULATOR_MEMORY", 2ull << 30);
   for (int i = 0; i < 8; ++i) {

@@ -278,6 +278,20 @@ class Blocks {
     for (int number : {SIGSEGV, SIGBUS, SIGFPE, checked}) sigaction(number, &action, &before[number]);
   }
 
+  static constexpr size_t dynamic_bytes = 256 << 10;
+  // For the shared memory that a launch asks for; a page without access follows.
+  static char* dynamic_memory() {
+    static char* memory = [] {
+      void* all = mmap(nullptr, dynamic_bytes + size_t(sysconf(_SC_PAGESIZE)), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (all == MAP_FAILED || mprotect(all, dynamic_bytes, PROT_READ | PROT_WRITE) != 0) {
+        perror("plywood emulator: no memory for a block's shared memory");
+        abort();
+      }
+      return static_cast<char*>(all);
+    }();
+    return memory;
+  }
+
   void discard() {
     for (Fiber* f : fibers) f->context.prepare(f->stack, stack_bytes, fiber_main);
     idle = fibers;
@@ -312,7 +326,7 @@ public:
 
   // Backwards: the last block and the last thread first; nobody may rely on an order. Strict: shared memory is NaN at the start
   // of every block and not only of the first.
-  Failure run(Module* of, const std::vector<Span>& shared, const Kernel& k, Index grid, Index block, void** arguments, bool backwards, bool strict) {
+  Failure run(Module* of, const std::vector<Span>& shared, unsigned dynamic, const Kernel& k, Index grid, Index block, void** arguments, bool backwards, bool strict) {
     module = of;
     kernel = &k;
     parameters = arguments;
@@ -324,14 +338,19 @@ public:
     module->barrier = barrier;
     module->exchange = exchange;
     module->trap = trap;
+    // It ends, up to what its alignment leaves, where no access is possible.
+    size_t room = (dynamic + 15) / 16 * 16;
+    module->dynamic = dynamic ? dynamic_memory() + dynamic_bytes - room : nullptr;
     if (warps.size() < threads / 32 + 1) warps.resize(threads / 32 + 1);
     running = 1;
     unsigned long long blocks = (unsigned long long)grid.x * grid.y * grid.z;
     for (unsigned long long i = 0; i < blocks; ++i) {
       unsigned long long b = backwards ? blocks - 1 - i : i;
       module->block = {unsigned(b % grid.x), unsigned(b / grid.x % grid.y), unsigned(b / grid.x / grid.y)};
-      if (i == 0 || strict)
+      if (i == 0 || strict) {
         for (const Span& s : shared) memset(s.start, 0xff, s.bytes);
+        if (dynamic) memset(module->dynamic, 0xff, room);
+      }
       if (!run_block()) {
         discard();
         break;

@@ -18,6 +18,7 @@ struct Module {
   unsigned unstarted; // how many threads of the block were not started yet
   unsigned ended;     // how many ran to their end
   bool backwards;     // start the threads last to first
+  char* dynamic;      // the shared memory that the launch asked for, or null
   void (*barrier)();
   // What a lane gets out of the warp operation that all lanes of `mask` take part in. Shuffle: the value of lane `source`.
   // Ballot: a bit for every lane whose value is not zero.

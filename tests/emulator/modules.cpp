@@ -13,11 +13,13 @@ struct Launch {
   std::shared_ptr<Program> program;
   const Kernel* kernel;
   Index grid, block;
+  unsigned dynamic;
   std::vector<unsigned long long> storage;
   std::vector<void*> parameters;
 
   int run() {
-    Failure f = Blocks::self().run(program->exports.module, program->shared, *kernel, grid, block, parameters.data(), state().backwards, state().strict);
+    Failure f =
+        Blocks::self().run(program->exports.module, program->shared, dynamic, *kernel, grid, block, parameters.data(), state().backwards, state().strict);
     if (f.code) return fault(program->device, f.code, std::string("kernel ") + kernel->name + ": " + f.message);
     if (state().strict && !state().memory.all_intact()) return fault(program->device, illegal_address, std::string("found after kernel ") + kernel->name);
     return success;
@@ -120,6 +122,13 @@ static Function* function_of(void* handle) {
   auto found = state().functions.find(handle);
   return found == state().functions.end() ? nullptr : found->second;
 }
+// The shared memory of a block, and what a kernel has of it by its text: at most that of all kernels of its module.
+static constexpr size_t most_shared = 227 << 10;
+static size_t own_shared(const Function& function) {
+  size_t bytes = 0;
+  for (const Span& span : function.program->shared) bytes += span.bytes;
+  return bytes;
+}
 API cuFuncGetAttribute(int* value, int attribute, void* handle) {
   ENTER(Current);
   Function* function = function_of(handle);
@@ -128,6 +137,7 @@ API cuFuncGetAttribute(int* value, int attribute, void* handle) {
   switch (attribute) {
   case 0: *value = function->kernel->max_threads ? int(function->kernel->max_threads) : 1024; break;
   case 4: *value = 32; break;
+  case 8: *value = int(function->dynamic); break;
   case 5: case 6: *value = 90; break;
   default: *value = 0;
   }
@@ -135,9 +145,13 @@ API cuFuncGetAttribute(int* value, int attribute, void* handle) {
 }
 API cuFuncSetAttribute(void* handle, int attribute, int value) {
   ENTER(Current);
-  if (!function_of(handle)) return invalid_handle;
+  Function* function = function_of(handle);
+  if (!function) return invalid_handle;
   if (attribute != 8 && attribute != 9) return invalid_value;
-  return attribute == 8 && (value < 0 || value > 227 << 10) ? invalid_value : success;
+  if (attribute == 9) return success;
+  if (value < 0 || size_t(value) + own_shared(*function) > most_shared) return invalid_value;
+  function->dynamic = unsigned(value);
+  return success;
 }
 API cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void* handle, int block_size, size_t shared) {
   ENTER(Current);
@@ -160,13 +174,16 @@ API cuLaunchKernel(void* handle, unsigned gx, unsigned gy, unsigned gz, unsigned
   }
   if (kernel.max_threads && threads > kernel.max_threads)
     return fault(current, out_of_resources, std::string("kernel ") + kernel.name + ": more threads than its __launch_bounds__");
-  if (shared || extra) return fault(current, not_supported, std::string("kernel ") + kernel.name + ": dynamic shared memory and `extra` are not emulated");
+  if (extra) return fault(current, not_supported, std::string("kernel ") + kernel.name + ": `extra` is not emulated");
+  if (shared > function->dynamic)
+    return fault(current, invalid_value, std::string("kernel ") + kernel.name + ": more shared memory than cuFuncSetAttribute allowed");
   if (kernel.parameters && !parameters) return invalid_value;
   auto launch = std::make_shared<Launch>();
   launch->program = function->program;
   launch->kernel = &kernel;
   launch->grid = {gx, gy, gz};
   launch->block = {bx, by, bz};
+  launch->dynamic = shared;
   size_t words = 0;
   for (unsigned i = 0; i < kernel.parameters; ++i) words += (kernel.sizes[i] + 15) / 16 * 2;
   launch->storage.resize(words + 2);

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -121,6 +122,12 @@ bool run(const std::vector<std::string>& words, const std::string& said_path, st
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+// `extern __shared__ T name[];` becomes a name for the pointer to what the launch asked for.
+std::string with_dynamic_memory(const std::string& text) {
+  static const std::regex declaration("extern\\s+__shared__\\s+([^;]+?)\\s+(\\w+)\\s*\\[\\s*\\]\\s*;");
+  return std::regex_replace(text, declaration, "static $1* const& $2 = reinterpret_cast<$1* const&>(plywood_module.dynamic);");
+}
+
 struct Scratch {
   std::string directory;
   Scratch() {
@@ -146,7 +153,7 @@ int compile(Program& p, int architecture, const std::vector<std::string>& define
   if (strict)
     for (const char* f : {"-fsanitize=alignment,bounds,shift,signed-integer-overflow", "-fsanitize-undefined-trap-on-error"}) flags.push_back(f);
   // Without a name that others see: the __shared__ variables of inline functions would not go into one section with the rest.
-  std::string text = std::string(device_text) + "\nnamespace {\n# 1 \"" + p.name + "\"\n" + p.text + "\n}\n";
+  std::string text = std::string(device_text) + "\nnamespace {\n# 1 \"" + p.name + "\"\n" + with_dynamic_memory(p.text) + "\n}\n";
   std::string key = text;
   for (const auto& list : {compiler, flags, defines})
     for (auto& word : list) key += '\n' + word;
@@ -272,7 +279,7 @@ API nvrtcCompileProgram(Program* p, int count, const char* const* options) {
     } else if (name == "--define-macro" || option == "-D") {
       defines.push_back("-D" + take());
     } else if (name == "--fmad" || name == "-fmad" || name == "--ftz" || name == "--prec-div" || name == "--prec-sqrt" || name == "--use_fast_math" ||
-               name == "-use_fast_math" || name == "--restrict" || name == "-restrict" || name == "--extra-device-vectorization" || name == "--maxrregcount" ||
+               name == "-use_fast_math" || name == "--restrict" || name == "-restrict" || name == "--extra-device-vectorization" || name == "--maxrregcount" || name == "--ptxas-options" ||
                name == "--device-as-default-execution-space" || name == "-default-device" || name == "-lineinfo" || name == "--generate-line-info" ||
                name == "--disable-warnings" || name == "-w") {
       // They change how fast or how exact a device is.

@@ -31,6 +31,7 @@ struct Program {
 struct Function {
   std::shared_ptr<Program> program;
   const Kernel* kernel;
+  unsigned dynamic = 48 << 10; // how many bytes of shared memory a launch may ask for
 };
 
 // Handles are addresses of the objects; a handle that is not in its table is answered with an error and never followed.
@@ -62,7 +63,7 @@ struct State {
   Memory memory;
   Injection injection;
   Slow slow;
-  // How often each kernel and function ran, where PLYWOOD_EMULATOR_LAUNCHES asks.
+  // How often each kernel and function ran, where PLYWOOD_EMULATOR_RUNS asks.
   std::map<std::string, size_t> runs;
   bool counts;
   // What slow work adds to every time that an event takes.

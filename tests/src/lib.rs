@@ -1,8 +1,9 @@
 //! What the tests of Plywood share: networks of many kinds, comparison with expected numbers, the check of gradients
-//! against central differences, and PyTorch's numbers.
+//! against central differences, the GPU, and PyTorch's numbers.
 
 pub mod compare;
 pub mod fixture;
+pub mod gpu;
 pub mod gradcheck;
 pub mod networks;
 

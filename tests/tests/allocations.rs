@@ -82,6 +82,8 @@ macro_rules! steps {
         let mut workspace = Workspace::new();
         let mut step = |x: &Tensor<_, $E>, target: &Tensor<_, _>| {
             let (_, gradients) = model.gradients_with(&mut workspace, x, target, &$loss).unwrap();
+            gradients.clip_grad_norm(0.1).unwrap();
+            gradients.clip_grad_value(0.01).unwrap();
             sgd.step(&mut model, gradients).unwrap();
             adam.step(&mut model, gradients).unwrap();
         };

@@ -2,21 +2,11 @@
 #![cfg(feature = "cuda")]
 
 use core::marker::PhantomData;
+use plywood::MoveError;
+use plywood::backend::Buffer;
 use plywood::nn::{Activate, Activation, Backward, Formula, Forward, Gradients, Layer};
 use plywood::prelude::*;
-use std::process::Command;
-
-/// The GPU; `None`, said aloud, where there is none.
-fn gpu() -> Option<Device> {
-    match Device::cuda(0) {
-        Ok(gpu) => Some(gpu),
-        Err(error) => {
-            assert!(std::env::var_os("PLYWOOD_REQUIRE_CUDA").is_none(), "{error}");
-            eprintln!("not checked: {error}");
-            None
-        }
-    }
-}
+use plywood_tests::gpu::{emulated, gpu, in_a_process_of_its_own};
 
 /// Every number is the other, up to a share of itself or, where it is small, of a tenth of the largest.
 fn close<E: Float>(what: &str, got: &[E], expected: &[E], tolerance: f64) {
@@ -295,10 +285,7 @@ fn what_is_wrong_is_said() {
     let error = model.gradients(&there, &t, &BCELoss).unwrap_err().to_string();
     assert!(error.starts_with("the prediction at index ") && error.contains("which is not in [0, 1]"), "{error}");
     let data: Result<TensorDataset<Shape![6], Shape![3], f32, f32>, _> = TensorDataset::new(there.clone(), t);
-    says(
-        data.unwrap_err(),
-        "a data set has no kernel on cuda:0; leave the data on the CPU, from where each batch is copied while the one before is computed",
-    );
+    says(data.unwrap_err(), "the input of a data set is on cuda:0, but its target on cpu; `.to(&device)` moves either");
     let mut cpu = ReLUs::init(&mut Generator::manual_seed(2));
     let gradients = Gradients::<ReLUs>::zeros();
     let mut there = model;
@@ -373,37 +360,11 @@ fn precisions_of_products() {
     }
 }
 
-/// Whether this is a process started for one test, with these variables; otherwise starts it and waits for it.
-fn in_a_process_of_its_own(test: &str, variables: &[(&str, &str)]) -> bool {
-    output_of_a_process(test, variables).is_none()
-}
-
-/// What a process that is started for one test, with these variables, says; `None` if this is it.
-fn output_of_a_process(test: &str, variables: &[(&str, &str)]) -> Option<String> {
-    const CHILD: &str = "PLYWOOD_TEST_CHILD";
-    if std::env::var(CHILD).is_ok_and(|child| child == test) {
-        return None;
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--nocapture"]).env(CHILD, test).envs(variables.iter().copied());
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    Some(text)
-}
-
-fn is_emulated(gpu: &Device) -> bool {
-    format!("{gpu:#}").contains("emulator")
-}
-
 #[test]
 fn memory_that_does_not_suffice() {
-    let Some(gpu) = gpu() else { return };
-    if !is_emulated(&gpu)
-        || !in_a_process_of_its_own("memory_that_does_not_suffice", &[("PLYWOOD_EMULATOR_MEMORY", "100000000")])
-    {
+    let Some(gpu) = emulated("memory_that_does_not_suffice", &[("PLYWOOD_EMULATOR_MEMORY", "100000000")]) else {
         return;
-    }
+    };
     let model = ReLUs::init(&mut Generator::manual_seed(2)).to(&gpu).unwrap();
     let x: Tensor<Shape![_, 6]> = Tensor::zeros_of((Dyn(300_000), D));
     let x = x.to(&gpu).unwrap();
@@ -415,14 +376,47 @@ fn memory_that_does_not_suffice() {
     model.to(&Device::Cpu).unwrap();
 }
 
+/// What cannot go to the GPU would be lost.
+#[test]
+fn what_does_not_fit_stays_where_it_was() {
+    let Some(gpu) = emulated("what_does_not_fit_stays_where_it_was", &[("PLYWOOD_EMULATOR_MEMORY", "6000000")]) else {
+        return;
+    };
+    sequential! { struct Large { Linear(1000, 2000), Linear(_, 3) } }
+    fn kept<T>(result: Result<T, MoveError<T>>) -> T {
+        let MoveError { value, error } = result.err().expect("there is too little memory");
+        assert!(error.to_string().contains("out of memory"), "{error}");
+        value
+    }
+    let buffer = kept(Buffer::copy_of(&vec![1.5f64; 1_000_000]).to(&gpu));
+    assert_eq!((buffer.device(), buffer.as_slice()), (Device::Cpu, &[1.5; 1_000_000][..]));
+    let x: Tensor<Shape![2000, 1000]> = kept(Tensor::full(2.5).to(&gpu));
+    assert_eq!(x, Tensor::full(2.5));
+    let copy = kept(x.view().to(&gpu));
+    assert_eq!(copy, x);
+    let init = || Large::init(&mut Generator::manual_seed(1));
+    assert_eq!(kept(init().to(&gpu)).parameters(), init().parameters());
+    let error: plywood::Error = init().to(&gpu).map(|_| ()).unwrap_err().into();
+    assert!(error.to_string().starts_with("cuda:0: taking "), "{error}");
+
+    // A trainer goes on as if nobody had tried.
+    let (x, labels) = (Tensor::<Shape![2, 1000]>::ones(), tensor![0, 2]);
+    let run = |interrupted: bool| {
+        let mut trainer = Trainer::new(init(), CrossEntropyLoss, Adam::new(0.01)).clip_grad_norm(1.0);
+        for _ in 0..2 {
+            trainer.step(&x, &labels).unwrap();
+            if interrupted {
+                trainer = kept(trainer.on(&gpu));
+            }
+        }
+        trainer.into_model()
+    };
+    assert_eq!(run(true).parameters(), run(false).parameters());
+}
+
 #[test]
 fn a_gpu_that_fails() {
-    let Some(gpu) = gpu() else { return };
-    if !is_emulated(&gpu)
-        || !in_a_process_of_its_own("a_gpu_that_fails", &[("PLYWOOD_EMULATOR_FAIL", "cuLaunchKernel:40=719")])
-    {
-        return;
-    }
+    let Some(gpu) = emulated("a_gpu_that_fails", &[("PLYWOOD_EMULATOR_FAIL", "cuLaunchKernel:40=719")]) else { return };
     let model = ReLUs::init(&mut Generator::manual_seed(2));
     let mut trainer = Trainer::new(model, CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
     let mut run = || trainer.fit(&data(), Fit::epochs(5).batch(16).quiet());

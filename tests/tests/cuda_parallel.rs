@@ -5,6 +5,7 @@
 use core::time::Duration;
 use plywood::distributed::{ProcessGroup, Rendezvous};
 use plywood::prelude::*;
+use plywood_tests::gpu::is_emulated;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
@@ -39,7 +40,7 @@ fn is_rank(test: &str) -> bool {
 fn ranks(test: &str, world_size: usize, variables: impl Fn(usize) -> Vec<(&'static str, String)>) -> Option<Said> {
     let required = std::env::var_os("PLYWOOD_REQUIRE_CUDA").is_some();
     let gpu = Device::cuda(0).inspect_err(|error| assert!(!required, "{error}"));
-    let emulated = gpu.as_ref().is_ok_and(|gpu| format!("{gpu:#}").contains("emulator"));
+    let emulated = gpu.as_ref().is_ok_and(is_emulated);
     let usable = gpu.and_then(|_| if emulated { Ok(()) } else { Device::cuda(world_size - 1).map(|_| ()) });
     let alone =
         Rendezvous { rank: 0, world_size: 1, local_rank: 0, address: String::new(), timeout: Duration::from_secs(60) };
@@ -92,6 +93,7 @@ fn close(what: &str, got: &[f64], expected: &[f64]) {
 
 sequential! { #[derive(Debug)] struct Net { Linear(6, 20), Tanh, Linear(_, 3) } }
 sequential! { #[derive(Debug)] struct Other { Linear(6, 21), Tanh, Linear(_, 3) } }
+sequential! { struct Line { Linear(1, 1) } }
 sequential! { #[derive(Debug)] struct Yes { Linear(6, 5), Tanh, Linear(_, 1), Sigmoid } }
 
 fn inputs() -> Tensor<Shape![_, 6]> {
@@ -110,12 +112,13 @@ const FIT: fn(u64) -> Fit = |epochs| Fit::epochs(epochs).batch(16).shuffle(3).qu
 /// Trains a network on a GPU, alone or in a group, with another learning rate for the second fit: the losses and accuracies,
 /// then the parameters.
 macro_rules! train {
-    ($Net:ident, $loss:expr, $optimizer:expr, $data:expr, $group:expr) => {{
+    ($Net:ident, $loss:expr, $optimizer:expr, $data:expr, $group:expr $(, $clip:ident($limit:literal))?) => {{
         let group: Option<&ProcessGroup> = $group;
         let (rank, device) = group.map_or((0, 0), |group| (group.rank(), group.local_rank()));
         // The other ranks begin elsewhere; they get what rank 0 has.
         let model = <$Net as Model>::init(&mut Generator::manual_seed(2 + rank as u64));
-        let mut trainer = Trainer::new(model, $loss, $optimizer).on(&Device::cuda(device).unwrap()).unwrap();
+        let mut trainer = Trainer::new(model, $loss, $optimizer)$(.$clip($limit))?;
+        trainer = trainer.on(&Device::cuda(device).unwrap()).unwrap();
         if let Some(group) = group {
             trainer = trainer.data_parallel(group).unwrap();
         }
@@ -151,6 +154,7 @@ fn trainings(group: Option<&ProcessGroup>) -> Vec<(&'static str, Vec<f64>)> {
         ("sgd", train!(Net, CrossEntropyLoss, SGD::new(0.1).momentum(0.9), classes(), group)),
         ("adam", train!(Net, CrossEntropyLoss, Adam::new(0.01), classes(), group)),
         ("a mean of numbers", train!(Net, MSELoss, SGD::new(0.1), reals(), group)),
+        ("clipped", train!(Net, CrossEntropyLoss, SGD::new(0.5), classes(), group, clip_grad_norm(0.05))),
         ("a sum", train!(Net, MSELoss.sum(), SGD::new(0.001), reals(), group)),
         ("probabilities", train!(Yes, BCELoss, Adam::new(0.01), yes_or_no(), group)),
     ]
@@ -197,6 +201,17 @@ fn steps_are_of_the_samples_of_all_ranks() {
         let wrong: Tensor<Shape![_], i64> = labels.map(|label| if group.rank() == 0 { *label } else { 7 });
         println!("error: {}", trainer.step(&x, &wrong).unwrap_err());
         println!("after: {}", trainer.step(&x, &labels).unwrap());
+        let line = Line::from_parameters(&[0.0, 0.5]).unwrap();
+        let trainer = Trainer::new(line, MSELoss, SGD::new(0.1)).clip_grad_norm(1.0).on(&gpu).unwrap();
+        let mut trainer = trainer.data_parallel(&group).unwrap();
+        let (zeros, y): (Tensor<Shape![2, 1]>, Tensor<Shape![2, 1]>) = (Tensor::zeros(), Tensor::ones());
+        let losses: Vec<_> = (0..4).map(|_| trainer.step(&zeros, &y).unwrap().to_string()).collect();
+        println!("losses of a line: {}", losses.join(" "));
+        // Of one rank: in f32 the loss is a number, but not its derivative.
+        let wrong = (Tensor::full(1e30), Tensor::full(1e17));
+        let (x, target) = if group.rank() == 0 { (zeros.clone(), y.clone()) } else { wrong };
+        println!("norm: {}", trainer.step(&x, &target).unwrap_err());
+        println!("line: {}", trainer.step(&zeros, &y).unwrap());
         return;
     }
     let Some(said) = ranks(TEST, 2, |_| vec![]) else { return };
@@ -208,6 +223,17 @@ fn steps_are_of_the_samples_of_all_ranks() {
     for rank in 0..2 {
         close("losses of steps", &said.numbers(rank, "losses"), &expected);
         close("the loss after an error", &said.numbers(rank, "after"), &[after]);
+    }
+    let mut line =
+        Trainer::new(Line::from_parameters(&[0.0, 0.5]).unwrap(), MSELoss, SGD::new(0.1)).clip_grad_norm(1.0);
+    let mut step = || f64::from(line.step(&Tensor::<Shape![4, 1]>::zeros(), &Tensor::<Shape![4, 1]>::ones()).unwrap());
+    let expected: Vec<f64> = (0..4).map(|_| step()).collect();
+    let after = step();
+    for rank in 0..2 {
+        close("losses of a line", &said.numbers(rank, "losses of a line"), &expected);
+        let norm = said.line(rank, "norm");
+        assert!(norm.starts_with("the norm of the gradients is "), "{norm}");
+        close("the loss after the error", &said.numbers(rank, "line"), &[after]);
     }
     assert_eq!(said.line(0, "error"), "rank 0 of 2: rank 1 cannot go on with its data; its own error says why");
     assert_eq!(said.line(1, "error"), "the label of sample 0 is 7, but the network has 3 classes (0 to 2)");
@@ -266,16 +292,19 @@ fn what_ranks_do_not_agree_on_is_named() {
             let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1));
             println!("cpu: {}", trainer.data_parallel(&group).unwrap_err());
             let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
-            trainer.data_parallel(&group).unwrap_err()
+            trainer.data_parallel(&group).unwrap_err().error
         } else {
             let trainer = Trainer::new(Other::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
-            trainer.data_parallel(&group).unwrap_err()
+            trainer.data_parallel(&group).unwrap_err().error
         };
         println!("networks: {error}");
         let trainer = Trainer::new(Net::init(rng), CrossEntropyLoss, SGD::new(0.1)).on(&gpu).unwrap();
         let mut trainer = trainer.data_parallel(&group).unwrap();
         let fit = Fit::epochs(2).batch(16 + group.rank()).quiet();
         println!("fits: {}", trainer.fit(&classes(), fit).unwrap_err());
+        trainer = trainer.clip_grad_norm(1.0 + group.rank() as f64);
+        println!("clips: {}", trainer.fit(&classes(), FIT(1)).unwrap_err());
+        trainer = trainer.clip_grad_norm(1.0);
         *trainer.model_mut() = Net::init(rng);
         println!("moved: {}", trainer.fit(&classes(), FIT(1)).unwrap_err());
         return;
@@ -295,6 +324,8 @@ fn what_ranks_do_not_agree_on_is_named() {
             "{fits}"
         );
         assert!(fits.contains("batch: 16,") && fits.contains("batch: 17,"), "{fits}");
+        let clips = said.line(rank, "clips");
+        assert!(clips.contains("clipped to Norm(1.0)") && clips.contains("clipped to Norm(2.0)"), "{clips}");
         assert!(said.line(rank, "moved").starts_with("the network is on cpu"), "{}", said.line(rank, "moved"));
     }
 }

@@ -3,18 +3,7 @@
 
 use plywood::element::Element;
 use plywood::prelude::*;
-
-/// The GPU; `None`, said aloud, where there is none.
-fn gpu() -> Option<Device> {
-    match Device::cuda(0) {
-        Ok(gpu) => Some(gpu),
-        Err(error) => {
-            assert!(std::env::var_os("PLYWOOD_REQUIRE_CUDA").is_none(), "{error}");
-            eprintln!("not checked: {error}");
-            None
-        }
-    }
-}
+use plywood_tests::gpu::gpu;
 
 /// A mask as numbers, too.
 fn numbers<E: Element>(x: Vec<E>) -> Vec<f64> {

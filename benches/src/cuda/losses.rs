@@ -45,7 +45,7 @@ macro_rules! pointwise {
     ($report:expr, $E:ty, $batch:expr) => {{
         let normal = |rng: &mut Generator| Tensor::<Shape![_, 7], $E>::randn_of((Dyn($batch), D), rng);
         let chance = |rng: &mut Generator| Tensor::<Shape![_, 7], $E>::rand_of((Dyn($batch), D), rng);
-        let to = |target: Tensor<Shape![_, 7], $E>, device: &Device| target.to(device);
+        let to = |target: Tensor<Shape![_, 7], $E>, device: &Device| Ok(target.to(device)?);
         type P = Logits<D<7>, $E>;
         type C = Chances<D<7>, $E>;
         loss::<P, _, _, _>($report, "MSELoss", $batch, normal, to, &MSELoss);
@@ -65,8 +65,8 @@ macro_rules! classes {
             Tensor::<Shape![_], i32>::from_vec(labels).expect("any number of labels")
         };
         let shares = |rng: &mut Generator| Tensor::<Shape![_, $classes], $E>::rand_of((Dyn($batch), D), rng);
-        let labels_to = |target: Tensor<Shape![_], i32>, device: &Device| target.to(device);
-        let shares_to = |target: Tensor<Shape![_, $classes], $E>, device: &Device| target.to(device);
+        let labels_to = |target: Tensor<Shape![_], i32>, device: &Device| Ok(target.to(device)?);
+        let shares_to = |target: Tensor<Shape![_, $classes], $E>, device: &Device| Ok(target.to(device)?);
         type L = Logits<D<$classes>, $E>;
         let name = |loss: &str| format!("{loss} of {} classes", $classes);
         loss::<L, _, _, _>($report, &name("CrossEntropyLoss"), $batch, labels, labels_to, &CrossEntropyLoss);

@@ -30,8 +30,8 @@ fn train<M, X, T, L, O>(
 where
     M: Model,
     X: InputOf<M, Inputs<M>>,
-    L: Loss<X::Of<M::Output>, T, M::Elem>,
-    O: Optimizer<M::Elem>,
+    L: Loss<X::Of<M::Output>, T, M::Elem> + 'static,
+    O: Optimizer<M::Elem> + 'static,
 {
     let mut trainer = Trainer::new(model, loss, optimizer).on(device)?;
     let losses = (0..steps).map(|_| trainer.step(x, target)).collect::<plywood::Result<_>>()?;

@@ -1,7 +1,7 @@
 //! Every optimizer with its settings, step by step, and between devices.
 
 use crate::parity::{compare_state, one_step, parameters};
-use crate::report::{Report, ensure};
+use crate::report::{Outcome, Report, ensure};
 use plywood::prelude::*;
 
 sequential! { struct Net { Linear(6, 40), Tanh, Linear(40, 33), SiLU, Linear(33, 3), Identity, Identity, Identity, Identity } }
@@ -15,7 +15,7 @@ fn batch<E: Float>() -> (Tensor<Shape![_, 6], E>, Tensor<Shape![_, 3], E>) {
     (Tensor::randn_of((Dyn(50), D), &mut rng), Tensor::randn_of((Dyn(50), D), &mut rng))
 }
 
-fn optimizer<E: Float, O: Optimizer<E> + Clone>(report: &mut Report, name: &str, optimizer: O)
+fn optimizer<E: Float, O: Optimizer<E> + Clone + 'static>(report: &mut Report, name: &str, optimizer: O)
 where
     Net<E>: Model<Elem = E, Input = (D<6>,), Output = (D<3>,)>,
 {
@@ -73,7 +73,11 @@ where
     );
 }
 
-fn both<A: Optimizer<f32> + Clone, B: Optimizer<f64> + Clone>(report: &mut Report, name: &str, of: (A, B)) {
+fn both<A, B>(report: &mut Report, name: &str, of: (A, B))
+where
+    A: Optimizer<f32> + Clone + 'static,
+    B: Optimizer<f64> + Clone + 'static,
+{
     optimizer::<f32, A>(report, name, of.0);
     optimizer::<f64, B>(report, name, of.1);
 }
@@ -97,7 +101,50 @@ pub(crate) fn check(report: &mut Report) {
         Adam::new(0.02).betas(0.8, 0.95).eps(1e-6),
         Adam::new(0.01).weight_decay(0.1),
     );
+    clipped::<f32>(report);
+    clipped::<f64>(report);
     settings(report);
+}
+
+/// Gradients clipped in recorded steps, with a setting that changes, and by hand.
+fn clipped<E: Float>(report: &mut Report)
+where
+    Net<E>: Model<Elem = E, Input = (D<6>,), Output = (D<3>,)>,
+{
+    let start = || Net::<E>::init(&mut Generator::manual_seed(4));
+    let (x, y) = batch::<E>();
+    let bound = one_step::<E>() * if size_of::<E>() == 4 { 10.0 } else { 100.0 };
+    report.check(&format!("optimizers: clipped gradients, {}", E::DTYPE), bound, |device, worst| {
+        let run = |device: &Device| -> Outcome<_> {
+            let mut trainer = Trainer::new(start(), MSELoss, SGD::<E>::new(0.5).momentum(0.9)).on(device)?;
+            let mut losses = Vec::new();
+            for part in 0..4 {
+                trainer = match part {
+                    0 => trainer.clip_grad_norm(0.1),
+                    1 => trainer.clip_grad_value(0.01),
+                    2 => trainer.clip_grad_norm(0.05),
+                    _ => trainer.clip_grad_norm(f64::INFINITY),
+                };
+                losses.extend((0..STEPS).map(|_| trainer.step(&x, &y)).collect::<plywood::Result<Vec<E>>>()?);
+            }
+            Ok((losses, parameters(trainer.model())?))
+        };
+        let (expected, got) = (run(&Device::Cpu)?, run(device)?);
+        worst.compare("the losses", &got.0, &expected.0)?;
+        compare_state::<Net<E>>(worst, "after all steps", &got.1, &expected.1)
+    });
+    report.check(&format!("optimizers: gradients clipped by hand, {}", E::DTYPE), bound, |device, worst| {
+        let run = |device: &Device| -> Outcome<_> {
+            let (model, x, y) = (start().to(device)?, x.clone().to(device)?, y.clone().to(device)?);
+            let (_, mut gradients) = model.gradients(&x, &y, &MSELoss)?;
+            let norms = [gradients.clip_grad_norm(0.1)?, gradients.clip_grad_norm(10.0)?];
+            gradients.clip_grad_value(0.005)?;
+            Ok((norms, parameters(&*gradients)?))
+        };
+        let (expected, got) = (run(&Device::Cpu)?, run(device)?);
+        worst.compare("the norms", &got.0, &expected.0)?;
+        compare_state::<Net<E>>(worst, "the gradients", &got.1, &expected.1)
+    });
 }
 
 /// A setting that makes no sense is the same error, and changes nothing.

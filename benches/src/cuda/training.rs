@@ -63,6 +63,7 @@ pub(crate) fn check(report: &mut Report) {
     fit!(report, f32, 1e-4, CrossEntropyLoss, "CrossEntropyLoss");
     fit!(report, f64, 1e-9, CrossEntropyLoss, "CrossEntropyLoss");
     fit!(report, f32, 1e-4, CrossEntropyLoss.sum(), "CrossEntropyLoss.sum()");
+    data_there(report);
     convolutional(report);
     chances(report);
     many_steps(report);
@@ -105,6 +106,21 @@ fn convolutional(report: &mut Report) {
         worst.compare("the history", &got.0, &expected.0)?;
         worst.compare("the evaluation", &[got.1.loss as f32], &[expected.1.loss as f32])?;
         compare_state::<Cnn>(worst, "the parameters", &got.2, &expected.2)
+    });
+}
+
+/// Data that is on the GPU is gathered there: the same steps, to the bit, in recordings that read it where it stays.
+fn data_there(report: &mut Report) {
+    report.check("training: fit of data on the GPU, f32", 0.0, |device, _| {
+        let here = classes::<f32>()?;
+        let run = |data: &TensorDataset<Shape![6]>| -> Outcome<_> {
+            let model = Mlp::<f32>::init(&mut Generator::manual_seed(2));
+            let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(1e-3)).on(device)?;
+            let history = trainer.fit_validated(data, data, Fit::epochs(30).batch(16).shuffle(3).quiet())?;
+            Ok((numbers(&history), parameters(trainer.model())?))
+        };
+        let (expected, got) = (run(&here)?, run(&here.to(device)?)?);
+        ensure(got == expected, || "data on the GPU gives other numbers than data on the CPU".to_owned())
     });
 }
 

@@ -5,7 +5,7 @@ use super::Device;
 use super::cuda::{Gpu, Memory};
 use super::pages;
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{MoveError, Result};
 use core::fmt::{self, Debug};
 use core::ptr::NonNull;
 
@@ -153,7 +153,7 @@ impl<E: Element> Buffer<E> {
     /// The elements on this device: the buffer itself if it is there, or else a copy.
     ///
     /// # Errors
-    /// If a GPU's memory does not suffice, or it fails.
+    /// If a GPU's memory does not suffice, or it fails; the buffer is in the error.
     ///
     /// ```
     /// use plywood::backend::Buffer;
@@ -163,11 +163,12 @@ impl<E: Element> Buffer<E> {
     /// assert_eq!((buffer.len(), buffer.device()), (2, Device::Cpu));
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn to(self, device: &Device) -> Result<Self> {
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
+    pub fn to(self, device: &Device) -> Result<Self, MoveError<Self>> {
         if self.device() == *device {
             return Ok(self);
         }
-        self.copied_to(device)
+        self.copied_to(device).map_err(|error| MoveError { value: self, error })
     }
 
     /// A copy of the elements on this device.
@@ -203,6 +204,18 @@ impl<E: Element> Buffer<E> {
     pub(crate) fn on_gpu(memory: Memory, len: usize) -> Self {
         assert!(len * size_of::<E>() <= memory.len(), "the elements do not fit into the memory");
         Buffer { len, memory: Some(memory), ..Self::zeros(0) }
+    }
+
+    /// Becomes so many elements on a GPU, with whatever is in them; the memory is kept if it is there and large enough.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn make_room(&mut self, gpu: &Gpu, len: usize) -> Result<()> {
+        let bytes = len * size_of::<E>();
+        if self.memory().is_some_and(|memory| memory.gpu() == gpu && memory.len() >= bytes) {
+            self.len = len;
+        } else {
+            *self = Self::on_gpu(Memory::new(gpu, bytes)?, len);
+        }
+        Ok(())
     }
 
     /// The elements' memory on a GPU.
@@ -317,8 +330,15 @@ fn elsewhere(memory: &Memory) -> ! {
     panic!("these elements are on {}, and this works on the CPU's only; `.to(&Device::Cpu)?` copies them", memory.gpu())
 }
 
+/// The same elements, wherever they are. Panics if a GPU fails.
 impl<E: Element> PartialEq for Buffer<E> {
     fn eq(&self, other: &Self) -> bool {
+        #[cfg(feature = "cuda")]
+        if self.memory.is_some() || other.memory.is_some() {
+            let [here, there] =
+                [self, other].map(|buffer| buffer.copied_to(&Device::Cpu).unwrap_or_else(|error| panic!("{error}")));
+            return here.as_slice() == there.as_slice();
+        }
         self.as_slice() == other.as_slice()
     }
 }

@@ -1,7 +1,7 @@
 use crate::backend::Device;
 use crate::dim::Dyn;
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::{Error, MoveError, Result};
 use crate::shape::{Features, Shape, Sizes};
 use crate::tensor::{Rows, Tensor};
 
@@ -13,6 +13,9 @@ pub type Batch<X, Y, E, L> = (Tensor<<X as Features>::Batched<Dyn>, E>, Tensor<<
 ///
 /// Inputs are a tensor [rows, `X`…], targets a tensor [rows, `Y`…]. As declared here the targets are class labels, one
 /// `i64` a row; for a regression they are floats, as in `TensorDataset<Shape![3], Shape![1], f32, f32>`.
+///
+/// The tensors may be on a GPU, both on the same: [`to`](TensorDataset::to) moves them. Batches are then gathered there, and a
+/// [`Trainer`](crate::train::Trainer) on that GPU copies nothing but their row numbers.
 ///
 /// Each row keeps the number that it had in the first data set ([`indices`](TensorDataset::indices)), through every
 /// split and subset.
@@ -41,7 +44,7 @@ impl<X: Features, Y: Features, E: Element, L: Element> TensorDataset<X, Y, E, L>
     /// Inputs and the target of each, numbered from 0. The elements are moved, not copied.
     ///
     /// # Errors
-    /// If there are not as many targets as inputs.
+    /// If there are not as many targets as inputs, or they are not on the same device.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -53,14 +56,13 @@ impl<X: Features, Y: Features, E: Element, L: Element> TensorDataset<X, Y, E, L>
     /// ```
     pub fn new<S: Rows<Row = X>, T: Rows<Row = Y>>(inputs: Tensor<S, E>, targets: Tensor<T, L>) -> Result<Self> {
         check_rows(&inputs, &targets)?;
-        for device in [inputs.device(), targets.device()] {
-            if device != Device::Cpu {
-                return Err(Error::NoKernel {
-                    what: "a data set".to_owned(),
-                    device: device.to_string(),
-                    hint: "; leave the data on the CPU, from where each batch is copied while the one before is computed",
-                });
-            }
+        if inputs.device() != targets.device() {
+            return Err(Error::Devices {
+                what: "the input of a data set",
+                left: inputs.device().to_string(),
+                other: "its target",
+                right: targets.device().to_string(),
+            });
         }
         let rows = inputs.shape().rows();
         Ok(TensorDataset {
@@ -68,6 +70,38 @@ impl<X: Features, Y: Features, E: Element, L: Element> TensorDataset<X, Y, E, L>
             targets: targets.into_shape(Y::default().batched(Dyn(rows))),
             indices: (0..rows).collect(),
         })
+    }
+
+    /// Where the tensors are. See [`to`](TensorDataset::to).
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.inputs.device()
+    }
+
+    /// The data set on this device; as it is, if it is there already.
+    ///
+    /// # Errors
+    /// If the device's memory does not suffice, or it fails; the data set is in the error, see [`MoveError`].
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let device = Device::best()?;
+    /// let data = TensorDataset::new(Tensor::<Shape![4, 2]>::ones(), tensor![0, 1, 1, 0])?.to(&device)?;
+    /// let model = sequential![Linear(2, 2)].init(&mut Generator::manual_seed(0));
+    /// let mut trainer = Trainer::new(model, CrossEntropyLoss, Adam::new(1e-2)).on(&data.device())?;
+    /// trainer.fit(&data, Fit::epochs(3).batch(2).quiet())?;
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
+    pub fn to(self, device: &Device) -> Result<Self, MoveError<Self>> {
+        if self.device() == *device {
+            return Ok(self);
+        }
+        match self.inputs.copied_to(device).and_then(|inputs| Ok((inputs, self.targets.copied_to(device)?))) {
+            Ok((inputs, targets)) => Ok(TensorDataset { inputs, targets, indices: self.indices }),
+            Err(error) => Err(MoveError { value: self, error }),
+        }
     }
 
     /// The number of rows.
@@ -180,10 +214,10 @@ impl<X: Features, Y: Features, E: Element, L: Element> TensorDataset<X, Y, E, L>
     }
 
     /// [`gather`](TensorDataset::gather) in memory that is used again: nothing is allocated unless the rows are more
-    /// than `x` and `y` have ever held.
+    /// than `x` and `y` have ever held, or these are on another device.
     ///
     /// # Errors
-    /// If there is no row of such a number; `x` and `y` are then as they were.
+    /// If there is no row of such a number; `x` and `y` are then as they were. If a GPU fails.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -203,6 +237,14 @@ impl<X: Features, Y: Features, E: Element, L: Element> TensorDataset<X, Y, E, L>
     ) -> Result<()> {
         if let Some(position) = rows.iter().position(|row| *row >= self.len()) {
             return Err(Error::Row { position, row: rows[position], rows: self.len() });
+        }
+        #[cfg(feature = "cuda")]
+        if let (Some(inputs), Some(targets)) = (self.inputs.memory(), self.targets.memory()) {
+            let (gpu, count) = (inputs.gpu(), Dyn(rows.len()));
+            let x = x.make_room(gpu, X::default().batched(count))?;
+            let y = y.make_room(gpu, Y::default().batched(count))?;
+            let parts = [(inputs, x, X::NUMEL * size_of::<E>()), (targets, y, Y::NUMEL * size_of::<L>())];
+            return crate::backend::cuda::gather(rows, parts);
         }
         gather_rows::<X, E>(&self.inputs, rows, x);
         gather_rows::<Y, L>(&self.targets, rows, y);
@@ -232,6 +274,9 @@ fn gather_rows<X: Features, E: Element>(
     rows: &[usize],
     to: &mut Tensor<X::Batched<Dyn>, E>,
 ) {
+    if to.device() != Device::Cpu {
+        *to = Tensor::zeros_of(X::default().batched(Dyn(0)));
+    }
     to.reshape_in_place(X::default().batched(Dyn(rows.len())));
     let (from, to) = (from.as_slice(), to.as_mut_slice());
     for (position, row) in rows.iter().enumerate() {

@@ -3,6 +3,7 @@ use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::generator::Generator;
 use crate::shape::Features;
+use crate::tensor::sure;
 use core::iter::FusedIterator;
 
 /// The batches of a data set, in order or shuffled anew for each epoch: `torch.utils.data.DataLoader`.
@@ -172,7 +173,7 @@ impl<X: Features, Y: Features, E: Element, L: Element> Iterator for Batches<'_, 
     fn next(&mut self) -> Option<Self::Item> {
         let rows = self.loader.chunks(&self.order).nth(self.next)?;
         self.next += 1;
-        self.loader.dataset.gather(rows).ok()
+        Some(sure(self.loader.dataset.gather(rows)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -1,6 +1,9 @@
+use crate::backend::Device;
 use crate::dim::{Dim, StaticDim};
 use crate::element::Float;
 use crate::error::{Error, Result};
+#[cfg(feature = "cuda")]
+use crate::tensor::sure;
 use crate::tensor::{Storage, Tensor};
 
 /// Scales each column to mean 0 and standard deviation 1: `sklearn.preprocessing.StandardScaler`.
@@ -59,19 +62,20 @@ impl<N: StaticDim, E: Float> StandardScaler<N, E> {
                 expected: "at least 1",
             });
         }
+        let x = x.read();
         if let Some(at) = x.iter().position(|x| !x.is_finite()) {
             return Err(Error::NotFinite {
                 what: "a StandardScaler cannot be fitted",
                 row: at / columns,
                 column: at % columns,
-                value: double(x.as_slice()[at]),
+                value: double(x[at]),
             });
         }
-        let about = averages(x.as_slice(), rows, columns, |_, x| x);
+        let about = averages(&x, rows, columns, |_, x| x);
         // A second pass takes away what the first lost to rounding, so a constant column has its own value as mean.
-        let lost = averages(x.as_slice(), rows, columns, |column, x| x - about[column]);
+        let lost = averages(&x, rows, columns, |column, x| x - about[column]);
         let center: Vec<f64> = about.iter().zip(lost).map(|(about, lost)| about + lost).collect();
-        let variance = averages(x.as_slice(), rows, columns, |column, x| (x - center[column]).powi(2));
+        let variance = averages(&x, rows, columns, |column, x| (x - center[column]).powi(2));
 
         let finite = |column: &usize| center[*column].is_finite() && variance[*column].is_finite();
         if let Some(column) = (0..columns).find(|column| !finite(column)) {
@@ -109,6 +113,7 @@ impl<N: StaticDim, E: Float> StandardScaler<N, E> {
     /// ```
     pub fn new(mean: Tensor<(N,), E>, scale: Tensor<(N,), E>) -> Result<Self> {
         let what = "a StandardScaler cannot be made";
+        let (mean, scale) = (mean.to(&Device::Cpu)?, scale.to(&Device::Cpu)?);
         if let Some(column) = mean.iter().position(|mean| !mean.is_finite()) {
             return Err(Error::NotFinite { what, row: 0, column, value: double(mean.as_slice()[column]) });
         }
@@ -125,6 +130,10 @@ impl<N: StaticDim, E: Float> StandardScaler<N, E> {
     /// z = (x − mean) / scale, column by column; x may be other rows than those the scaler was fitted on.
     #[must_use]
     pub fn transform<B: Dim, S: Storage<E>>(&self, x: &Tensor<(B, N), E, S>) -> Tensor<(B, N), E> {
+        #[cfg(feature = "cuda")]
+        if let Some(z) = self.on_gpu(x, "(x - y) / z") {
+            return z;
+        }
         let mut columns = self.mean.iter().zip(&self.scale).cycle();
         x.map(|x| columns.next().map_or(*x, |(mean, scale)| (*x - *mean) / *scale))
     }
@@ -132,8 +141,21 @@ impl<N: StaticDim, E: Float> StandardScaler<N, E> {
     /// x = z · scale + mean, column by column: the way back.
     #[must_use]
     pub fn inverse_transform<B: Dim, S: Storage<E>>(&self, z: &Tensor<(B, N), E, S>) -> Tensor<(B, N), E> {
+        #[cfg(feature = "cuda")]
+        if let Some(x) = self.on_gpu(z, "x * z + y") {
+            return x;
+        }
         let mut columns = self.mean.iter().zip(&self.scale).cycle();
         z.map(|z| columns.next().map_or(*z, |(mean, scale)| *z * *scale + *mean))
+    }
+
+    /// An expression in x, the means y and the scales z, where x is on a GPU.
+    #[cfg(feature = "cuda")]
+    fn on_gpu<B: Dim, S: Storage<E>>(&self, x: &Tensor<(B, N), E, S>, code: &str) -> Option<Tensor<(B, N), E>> {
+        let (array, device) = (x.array()?, x.device());
+        let [mean, scale] = [&self.mean, &self.scale].map(|column| sure(column.copied_to(&device)));
+        let [y, z] = [&mean, &scale].map(|column| column.array().expect("copied there").broadcast_to(&x.sizes()));
+        Some(sure(crate::tensor::on_gpu::mapped(x.shape(), &[array, y, z], code, &[] as &[E])))
     }
 
     /// The mean of each column.

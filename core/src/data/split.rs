@@ -59,7 +59,7 @@ impl<X: Features, E: Element, L: Label> TensorDataset<X, (), E, L> {
     pub fn stratified_split(&self, fraction: f64, rng: &mut Generator) -> Result<(Self, Self)> {
         let first = first_part(self.len(), fraction)?;
         let mut classes: BTreeMap<L, Vec<usize>> = BTreeMap::new();
-        for (row, label) in self.targets().iter().enumerate() {
+        for (row, label) in self.targets().read().iter().enumerate() {
             classes.entry(*label).or_default().push(row);
         }
         let sizes: Vec<usize> = classes.values().map(Vec::len).collect();

@@ -1,7 +1,7 @@
 use super::pointwise::{self, Pointwise, TargetFor, same_side};
 #[cfg(feature = "cuda")]
 use super::{DeviceLoss, LossKind};
-use super::{Loss, Result};
+use super::{Loss, Result, here};
 #[cfg(feature = "cuda")]
 use crate::backend::Device;
 use crate::backend::cpu::math;
@@ -60,9 +60,10 @@ fn probabilities<E: Float>(values: &[E], predictions: bool) -> Result<()> {
 }
 
 #[inline(always)]
-fn check<E: Float>(y: &[E], target: &[E]) -> Result<()> {
+fn check<S: Shape, E: Float, B: Storage<E>>(y: &[E], target: &Tensor<S, E, B>) -> Result<()> {
+    here(target)?;
     probabilities(y, true)?;
-    probabilities(target, false)
+    probabilities(target.as_slice(), false)
 }
 
 impl Pointwise for BCELoss {
@@ -106,13 +107,13 @@ impl<Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>> Loss<Y, Tensor<S, E, B>
         dy: Option<&mut [E]>,
         term: impl FnMut(E),
     ) -> Result<()> {
-        check(y.as_slice(), target.as_slice())?;
+        check(y.as_slice(), target)?;
         pointwise::terms::<Self, _, _, _, _>(y, target, scale, dy, term)
     }
 
     #[inline(always)]
     fn total(&self, y: TensorView<'_, Y, E>, target: &Tensor<S, E, B>, scale: E, dy: Option<&mut [E]>) -> Result<f64> {
-        check(y.as_slice(), target.as_slice())?;
+        check(y.as_slice(), target)?;
         pointwise::total::<Self, _, _, _, _>(y, target, scale, dy)
     }
 

@@ -1,6 +1,6 @@
 #[cfg(feature = "cuda")]
 use super::{DeviceLoss, LossKind, Target};
-use super::{Loss, Result, check_sizes};
+use super::{Loss, Result, check_sizes, here};
 #[cfg(feature = "cuda")]
 use crate::backend::Device;
 use crate::backend::cpu::math;
@@ -50,8 +50,9 @@ pub(crate) fn check_labels<N: Dim, L: Label, St: Storage<L>>(
 ) -> Result<()> {
     check_sizes("predictions and labels differ in the size of the batch", &[batch], &labels.sizes())?;
     let class = |label: &L| label.to_usize().filter(|class| *class < classes);
+    let labels = labels.read();
     match labels.iter().position(|label| class(label).is_none()) {
-        Some(sample) => Err(Error::Label { sample, label: labels.as_slice()[sample].to_string(), classes }),
+        Some(sample) => Err(Error::Label { sample, label: labels[sample].to_string(), classes }),
         None => Ok(()),
     }
 }
@@ -158,6 +159,7 @@ where
         term: impl FnMut(E),
     ) -> Result<()> {
         let [batch, classes] = y.sizes();
+        here(target)?;
         check_labels(batch, classes, target)?;
         let labels = target.as_slice();
         let one_hot = |i: usize, c: usize| if labels[i].to_usize() == Some(c) { E::one() } else { E::zero() };
@@ -179,7 +181,8 @@ where
 
     fn correct(&self, y: TensorView<'_, (B, C), E>, target: &Tensor<(N,), L, St>) -> Option<(usize, usize)> {
         let classes = y.sizes()[1].max(1);
-        let rows = y.as_slice().chunks_exact(classes).zip(target);
+        let labels = target.read();
+        let rows = y.as_slice().chunks_exact(classes).zip(&*labels);
         Some((rows.filter(|(z, label)| label.to_usize() == Some(argmax(z))).count(), y.sizes()[0]))
     }
 }
@@ -204,6 +207,7 @@ where
         dy: Option<&mut [E]>,
         term: impl FnMut(E),
     ) -> Result<()> {
+        here(target)?;
         check_sizes("predictions and targets differ in shape", y.sizes().as_slice(), target.sizes().as_ref())?;
         let classes = y.sizes()[1];
         let targets = target.as_slice();

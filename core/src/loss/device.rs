@@ -1,6 +1,5 @@
 //! A loss in words that a device with kernels of its own understands.
 
-use crate::backend::Buffer;
 use crate::backend::cuda::{self, Memory};
 use crate::element::{DType, Float, Label};
 use crate::error::{Error, Result};
@@ -9,7 +8,7 @@ use crate::tensor::{Storage, Tensor};
 
 /// Which loss.
 #[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LossKind {
     Mse,
     Bce,
@@ -39,42 +38,83 @@ pub enum Target<'t> {
     Reals(&'t [u8]),
     /// A class each.
     Labels { len: usize, of: Box<dyn Fn(usize) -> i32 + 't> },
-    /// Numbers of the network's element type, or `i32` classes, on the device.
-    There(&'t Memory),
-    /// `i32` classes on the device, made of others.
-    Made(Buffer<i32>),
+    /// So many bytes on the device: numbers of the network's element type, or `i32` classes.
+    There(&'t Memory, usize),
+    /// `i32` classes on the device, made of those of another type.
+    Made { labels: Memory, of: &'t Memory, dtype: DType },
 }
 
 impl<'t> Target<'t> {
     /// Numbers of the network's element type.
     pub(super) fn reals<S: Shape, E: Float, B: Storage<E>>(target: &'t Tensor<S, E, B>) -> Self {
         if let Some(memory) = target.memory() {
-            return Target::There(memory);
+            return Target::There(memory, target.numel() * size_of::<E>());
         }
         Target::Reals(bytemuck::cast_slice(target.as_slice()))
     }
 
-    /// The memory, if it is on the device already.
-    pub(crate) fn there(&self) -> Option<&Memory> {
+    /// The memory and how much of it, if it is on the device already.
+    pub(crate) fn there(&self) -> Option<(&Memory, usize)> {
         match self {
-            Target::There(memory) => Some(memory),
-            Target::Made(buffer) => buffer.memory(),
+            Target::There(memory, bytes) => Some((memory, *bytes)),
+            Target::Made { labels, .. } => Some((labels, labels.len())),
             Target::Reals(_) | Target::Labels { .. } => None,
         }
     }
 
-    /// A class each; on a GPU, as `i32`.
+    /// A class each; on a GPU, as `i32`: what is none of those is none of the classes either.
     pub(super) fn labels<S: Shape, L: Label, B: Storage<L>>(target: &'t Tensor<S, L, B>) -> Result<Self> {
-        if let Some(memory) = target.memory() {
-            return Ok(match L::DTYPE {
-                DType::I32 => Target::There(memory),
-                _ => Target::Made(target.cast::<i32>()?.into_data()),
-            });
+        if let (Some(memory), Some(array)) = (target.memory(), target.array()) {
+            if L::DTYPE == DType::I32 {
+                return Ok(Target::There(memory, target.numel() * 4));
+            }
+            let code = cuda::tensor::Code::new("(number::cast(x, v) ? v : (OUT)-1)");
+            let (labels, _) = cuda::tensor::computed(DType::I32, &[array], &code)?;
+            return Ok(Target::Made { labels, of: memory, dtype: L::DTYPE });
         }
         let labels = target.as_slice();
         // Checked before: a class, and no network has more than 2³¹ of them.
         let of = |i: usize| labels[i].to_i32().unwrap_or(-1);
         Ok(Target::Labels { len: labels.len(), of: Box::new(of) })
+    }
+
+    /// The label at a place, as it was given.
+    fn label(&self, place: usize) -> Result<String> {
+        match self {
+            Target::Labels { of, .. } => Ok(of(place).to_string()),
+            Target::There(memory, _) => cuda::tensor::shown(memory, DType::I32, place),
+            Target::Made { of, dtype, .. } => cuda::tensor::shown(of, *dtype, place),
+            Target::Reals(_) => unreachable!("labels are whole numbers"),
+        }
+    }
+
+    /// The number at a place.
+    fn real<E: Float>(&self, place: usize) -> Result<E> {
+        match self {
+            Target::Reals(bytes) => {
+                Ok(bytemuck::pod_read_unaligned(&bytes[place * size_of::<E>()..][..size_of::<E>()]))
+            }
+            Target::There(memory, _) => cuda::tensor::element(memory, place),
+            Target::Labels { .. } | Target::Made { .. } => unreachable!("probabilities are floats"),
+        }
+    }
+}
+
+impl DeviceLoss<'_> {
+    /// The error for a target, or for one of `n` predictions, that is none: `position` is that of `kernels/loss.cu`.
+    pub(crate) fn refusal<E: Float>(
+        &self,
+        position: usize,
+        n: usize,
+        prediction: impl FnOnce(usize) -> Result<E>,
+    ) -> Result<Error> {
+        if self.kind == LossKind::CrossEntropy {
+            let label = self.target.label(position)?;
+            return Ok(Error::Label { sample: position, label, classes: self.classes });
+        }
+        let (predicted, index) = (position < n, if position < n { position } else { position - n });
+        let value = if predicted { prediction(index)? } else { self.target.real::<E>(index)? };
+        Ok(super::no_probability(predicted, index, super::wide(value)))
     }
 }
 
@@ -92,36 +132,19 @@ pub(super) fn computed<Y: Shape, S: Shape, E: Float, B: Storage<E>>(
     terms: Option<&mut Tensor<S, E>>,
 ) -> Result<f64> {
     let (memory, n) = (y.memory().expect("on a GPU"), y.numel());
-    let there = loss.target.there();
-    if let Some(target) = there
+    if let Some((target, _)) = loss.target.there()
         && target.gpu() != memory.gpu()
     {
         return Err(Error::Devices {
-            what: "the predictions",
+            what: "the prediction",
             left: memory.gpu().to_string(),
-            other: "their targets",
+            other: "its target",
             right: target.gpu().to_string(),
         });
     }
     let places = (dy.and_then(|dy| dy.memory()), terms.and_then(|terms| terms.memory()));
-    let position = match cuda::loss(memory, E::DTYPE, n, loss, places.0, places.1)? {
-        Ok(value) => return Ok(value),
-        Err(position) => position,
-    };
-    if loss.kind == LossKind::CrossEntropy {
-        let label = match (&loss.target, there) {
-            (_, Some(labels)) => cuda::tensor::element::<i32>(labels, position)?,
-            (Target::Labels { of, .. }, _) => of(position),
-            _ => unreachable!("labels are whole numbers"),
-        };
-        return Err(Error::Label { sample: position, label: label.to_string(), classes: loss.classes });
+    match cuda::loss(memory, E::DTYPE, n, loss, places.0, places.1)? {
+        Ok(value) => Ok(value),
+        Err(position) => Err(loss.refusal(position, n, |index| cuda::tensor::element::<E>(memory, index))?),
     }
-    let (prediction, index) = (position < n, if position < n { position } else { position - n });
-    let value: E = match (&loss.target, there) {
-        _ if prediction => cuda::tensor::element(memory, index)?,
-        (_, Some(target)) => cuda::tensor::element(target, index)?,
-        (Target::Reals(bytes), _) => bytemuck::pod_read_unaligned(&bytes[index * size_of::<E>()..][..size_of::<E>()]),
-        _ => unreachable!("probabilities are floats"),
-    };
-    Err(super::no_probability(prediction, index, super::wide(value)))
 }

@@ -21,7 +21,7 @@ pub use device::{DeviceLoss, LossKind, Target};
 pub use mse::MSELoss;
 pub use pointwise::TargetFor;
 
-use crate::element::Float;
+use crate::element::{Element, Float};
 use crate::error::{Error, Result};
 use crate::shape::{Shape, Sizes};
 use crate::tensor::{Storage, Tensor, TensorView};
@@ -325,6 +325,22 @@ macro_rules! reductions {
 }
 
 reductions!(MSELoss, CrossEntropyLoss, BCELoss, BCEWithLogitsLoss);
+
+/// Targets for predictions on the CPU have to be there, too.
+#[inline(always)]
+fn here<S: Shape, E: Element, B: Storage<E>>(target: &Tensor<S, E, B>) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if let Some(memory) = target.memory() {
+        return Err(Error::Devices {
+            what: "the prediction",
+            left: crate::Device::Cpu.to_string(),
+            other: "its target",
+            right: memory.gpu().to_string(),
+        });
+    }
+    let _ = target;
+    Ok(())
+}
 
 fn check_sizes(what: &'static str, left: &[usize], right: &[usize]) -> Result<()> {
     if left == right {

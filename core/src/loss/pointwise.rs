@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cuda")]
 use super::{DeviceLoss, LossKind, Target};
-use super::{check_sizes, wide};
+use super::{check_sizes, here, wide};
 use crate::backend::cpu::small::{LANES, padded, pairwise};
 use crate::element::Float;
 use crate::error::Result;
@@ -45,6 +45,7 @@ pub(super) fn terms<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storag
     dy: Option<&mut [E]>,
     mut term: impl FnMut(E),
 ) -> Result<()> {
+    here(target)?;
     check_sizes("predictions and targets differ in shape", y.sizes().as_ref(), target.sizes().as_ref())?;
     let pairs = || y.iter().copied().zip(target.iter().copied());
     pairs().for_each(|(y, t)| term(P::term(y, t)));
@@ -62,6 +63,7 @@ pub(super) fn total<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storag
     scale: E,
     dy: Option<&mut [E]>,
 ) -> Result<f64> {
+    here(target)?;
     check_sizes("predictions and targets differ in shape", y.sizes().as_ref(), target.sizes().as_ref())?;
     let numel = y.numel();
     let (y, t) = (&y.as_slice()[..numel], &target.as_slice()[..numel]);

@@ -46,8 +46,8 @@ use core::marker::PhantomData;
 pub trait Activation {
     /// The layer's name, as in PyTorch.
     const KIND: &'static str;
-    /// Whether [`derivative`](Activation::derivative) takes the output of the function; otherwise it takes the input,
-    /// which is then kept.
+    /// Whether [`derivative`](Activation::derivative) takes the output of the function; otherwise it takes the input.
+    /// A network computes the derivative then together with the function, and keeps it.
     const FROM_OUTPUT: bool = true;
     /// Whether the function gives what it takes.
     #[doc(hidden)]

@@ -358,7 +358,7 @@ const fn total(tensors: &[TensorInfo]) -> usize {
 /// A layer that takes the activation after it into its own call.
 #[doc(hidden)]
 pub trait Fuse: Layer {
-    /// [`Layer::forward_pass`] followed by `A`. `saved` holds the input of `A` where `A`'s derivative needs it.
+    /// [`Layer::forward_pass`] followed by `A`. `saved` keeps the derivative of `A` where it does not follow from `A`'s output.
     fn forward_then<E: Float, A: super::Activation>(pass: Forward<'_, E>);
 
     /// The gradients of [`forward_then`](Fuse::forward_then); `y` is the output of `A`.

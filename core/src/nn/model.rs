@@ -7,7 +7,7 @@ use crate::autograd::ModelVariable;
 use crate::backend::{Buffer, Device};
 use crate::dim::Dyn;
 use crate::element::Float;
-use crate::error::{Error, Result};
+use crate::error::{Error, MoveError, Result};
 use crate::generator::Generator;
 use crate::graph::Graph;
 use crate::loss::Loss;
@@ -70,7 +70,7 @@ pub(crate) type Wanted<M> = <<M as Layer>::Input as Features>::Batched<Dyn>;
     label = "not a network with parameters",
     note = "`sequential!` declares one; give it itself and not a reference: a `Trainer` gives it back with `into_model()`"
 )]
-pub trait Model: Layer + Sized {
+pub trait Model: Layer + Sized + 'static {
     /// The element type of the parameters.
     type Elem: Float;
     /// The same network with parameters of another element type. See [`Uninit::of`].
@@ -200,7 +200,10 @@ pub trait Model: Layer + Sized {
         Ok(self.forward(x))
     }
 
-    /// [`forward`](Model::forward) in memory that is used again: the output is borrowed from the workspace. On the CPU only.
+    /// [`forward`](Model::forward) in memory that is used again: the output is borrowed from the workspace.
+    ///
+    /// # Panics
+    /// On a GPU, as no slice can borrow what is there: [`forward`](Model::forward) uses its memory again by itself.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -222,6 +225,10 @@ pub trait Model: Layer + Sized {
         X: InputOf<Self, Wanted<Self>>,
         B: Storage<Self::Elem>,
     {
+        #[cfg(feature = "cuda")]
+        if let Some(memory) = self.buffer().memory().or(x.memory()) {
+            panic!("`forward_with` borrows its output, which cannot be on {}; `forward` gives it there", memory.gpu());
+        }
         let batch = x.shape().batch();
         let Parts { saved, y, .. } = workspace.parts(batch);
         let pass = Forward { params: self.parameters(), x: x.as_slice(), y: &mut *y, saved, batch };
@@ -272,7 +279,7 @@ pub trait Model: Layer + Sized {
         x: &Tensor<X, Self::Elem, B>,
         target: &T,
         loss: &L,
-    ) -> Result<(Self::Elem, &'w Gradients<Self>)>
+    ) -> Result<(Self::Elem, &'w mut Gradients<Self>)>
     where
         X: InputOf<Self, Wanted<Self>>,
         B: Storage<Self::Elem>,
@@ -285,7 +292,7 @@ pub trait Model: Layer + Sized {
         let parts = workspace.parts(x.shape().batch());
         let params = self.parameters();
         let value = on::run::<Self, _>(OnStep { params, x: x.as_slice(), shape: x.shape(), target, loss, parts })?;
-        Ok((value, &workspace.gradients))
+        Ok((value, &mut workspace.gradients))
     }
 
     /// Where the parameters are, and where the network computes.
@@ -303,7 +310,7 @@ pub trait Model: Layer + Sized {
     /// The network on this device; as it is, if it is there already.
     ///
     /// # Errors
-    /// If the device's memory does not suffice, or it fails.
+    /// If the device's memory does not suffice, or it fails; the network is in the error, see [`MoveError`].
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -313,21 +320,22 @@ pub trait Model: Layer + Sized {
     /// assert_eq!(model.forward(&x).sizes(), [5, 3]);
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    fn to(mut self, device: &Device) -> Result<Self> {
+    fn to(mut self, device: &Device) -> Result<Self, MoveError<Self>> {
         let parameters = core::mem::replace(self.buffer_mut(), Buffer::zeros(0));
-        Ok(Self::from_buffer(parameters.to(device)?))
+        parameters.to(device).map(Self::from_buffer).map_err(|wrong| wrong.map(Self::from_buffer))
     }
 
     /// The network as a function in expressions of variables; see [`ModelVariable`].
     #[must_use]
-    fn requires_grad(&self) -> ModelVariable<Self>
-    where
-        Self: 'static,
-    {
+    fn requires_grad(&self) -> ModelVariable<Self> {
         ModelVariable::new(self)
     }
 
     /// Every parameter tensor by its PyTorch name, `0.weight` or `out.bias`.
+    ///
+    /// # Panics
+    /// As [`parameters`](Model::parameters); [`io::save`](crate::io::save) and [`io::load`](crate::io::load) take a network
+    /// wherever it is.
     ///
     /// ```
     /// use plywood::prelude::*;

@@ -82,7 +82,7 @@ pub(super) fn gradients<'w, M, X, B, T, L>(
     x: &Tensor<X, M::Elem, B>,
     target: &T,
     loss: &L,
-) -> Result<(M::Elem, &'w Gradients<M>)>
+) -> Result<(M::Elem, &'w mut Gradients<M>)>
 where
     M: Model,
     X: InputOf<M, Wanted<M>>,

@@ -108,7 +108,7 @@ impl<E: Float> Optimizer<E> for Adam<E> {
         let mean = moments_on(gpu, "Adam", &mut self.mean, parameters)?;
         let square = moments_on(gpu, "Adam", &mut self.square, parameters)?;
         let rule = Rule::Adam { lr, betas, eps, weight_decay, steps };
-        Ok(Update { rule, moments: [Some(mean), Some(square)], real: E::DTYPE, parameters })
+        Ok(Update { rule, clip: None, moments: [Some(mean), Some(square)], real: E::DTYPE, parameters })
     }
 
     #[cfg(feature = "cuda")]

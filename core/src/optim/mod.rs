@@ -15,9 +15,11 @@
 //! ```
 
 mod adam;
+mod clip;
 mod sgd;
 
 pub use adam::Adam;
+pub(crate) use clip::Clip;
 pub use sgd::SGD;
 
 #[cfg(feature = "cuda")]

@@ -124,7 +124,7 @@ impl<E: Float> Optimizer<E> for SGD<E> {
             0.0 => [None, None],
             _ => [Some(moments_on(gpu, "SGD", &mut self.velocity, parameters)?), None],
         };
-        Ok(Update { rule, moments, real: E::DTYPE, parameters })
+        Ok(Update { rule, clip: None, moments, real: E::DTYPE, parameters })
     }
 
     fn learning_rate(&self) -> f64 {

@@ -173,7 +173,7 @@ pub trait Numbers {
 
 impl<S: crate::Shape, E: Numeric, B: Storage<E>> Numbers for Tensor<S, E, B> {
     fn numbers(&self) -> Vec<f64> {
-        self.as_slice().numbers()
+        self.read().numbers()
     }
 }
 

@@ -56,6 +56,14 @@ impl<S: Shape, E: Element> Tensor<S, E> {
         self.shape = shape;
     }
 
+    /// [`reshape_in_place`](Tensor::reshape_in_place) on a GPU, with whatever is in the elements; gives their memory.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn make_room(&mut self, gpu: &crate::backend::Gpu, shape: S) -> Result<&crate::backend::cuda::Memory> {
+        self.data.make_room(gpu, shape.numel())?;
+        self.shape = shape;
+        Ok(self.data.memory().expect("on the GPU"))
+    }
+
     /// The same memory under another shape of as many elements.
     pub(crate) fn into_shape<T: Shape>(self, shape: T) -> Tensor<T, E> {
         Tensor::from_buffer(shape, self.data)

@@ -64,7 +64,7 @@ pub use rows::{Rows, RowsIter};
 use crate::backend::cuda::Memory;
 use crate::backend::{Buffer, Device};
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::{Error, MoveError, Result};
 use crate::shape::{Shape, Sizes};
 use core::fmt::{self, Debug};
 use core::marker::PhantomData;
@@ -290,7 +290,7 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// The tensor on this device: as it is if it is its own and there already, or else a copy.
     ///
     /// # Errors
-    /// If the device's memory does not suffice, or it fails.
+    /// If the device's memory does not suffice, or it fails; the tensor is in the error, see [`MoveError`].
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -301,14 +301,19 @@ impl<S: Shape, E: Element, B: Storage<E>> Tensor<S, E, B> {
     /// assert_eq!(copy.to_vec(), [1.0, 2.0]);
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn to(self, device: &Device) -> Result<Tensor<S, E>> {
-        Ok(Tensor { shape: self.shape, data: self.data.into_buffer().to(device)?, element: PhantomData })
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
+    pub fn to(self, device: &Device) -> Result<Tensor<S, E>, MoveError<Tensor<S, E>>> {
+        let of = |data| Tensor { shape: self.shape, data, element: PhantomData };
+        self.data.into_buffer().to(device).map(of).map_err(|wrong| wrong.map(of))
     }
 
-    /// The elements' memory, the shape given up.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn into_data(self) -> Buffer<E> {
-        self.data.into_buffer()
+    /// A copy on this device.
+    pub(crate) fn copied_to(&self, device: &Device) -> Result<Tensor<S, E>> {
+        let data = match self.data.as_buffer() {
+            Some(buffer) => buffer.copied_to(device)?,
+            None => Buffer::copy_of(self.as_slice()).to(device)?,
+        };
+        Ok(Tensor { shape: self.shape, data, element: PhantomData })
     }
 
     /// The elements' memory on a GPU.

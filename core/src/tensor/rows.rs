@@ -153,6 +153,7 @@ where
     /// ```
     #[must_use]
     pub fn to_array(&self) -> [E; N] {
-        core::array::from_fn(|i| self.as_slice()[i])
+        let elements = self.read();
+        core::array::from_fn(|i| elements[i])
     }
 }

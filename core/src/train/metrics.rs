@@ -40,7 +40,7 @@ fn each<B: Dim, N: Dim, C: Dim, E: Float, L: Label>(
 ) -> Result<()> {
     let [batch, classes] = logits.sizes();
     check_labels(batch, classes, labels)?;
-    for (row, label) in logits.as_slice().chunks_exact(classes.max(1)).zip(labels) {
+    for (row, label) in logits.read().chunks_exact(classes.max(1)).zip(&*labels.read()) {
         // Every label has been seen to be a class.
         f(label.to_usize().unwrap_or_default(), argmax(row));
     }

@@ -2,7 +2,7 @@
 
 use super::Evaluation;
 use super::trainer::{Inputs, Outputs, Targets, Trainer};
-use crate::backend::cuda::{Executor, Memory, Stats};
+use crate::backend::cuda::{Executor, Memory, Stats, Update};
 use crate::data::{Batch, DataLoader, TensorDataset};
 use crate::element::{Element, Float};
 use crate::error::{Error, Result};
@@ -41,7 +41,9 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// This rank cannot go on with its data: the others learn it.
     fn refuse(&mut self) -> Result<()> {
         #[cfg(feature = "nccl")]
-        self.executor()?.refuse()?;
+        if self.is_parallel() {
+            self.executor()?.refuse()?;
+        }
         Ok(())
     }
 
@@ -78,7 +80,10 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     {
         self.executor()?;
         let parameters = there(&self.model)?;
-        let update = self.optimizer.on_gpu(parameters.gpu(), M::PARAMS)?;
+        if let Some(clip) = self.clip {
+            clip.check()?;
+        }
+        let update = Update { clip: self.clip, ..self.optimizer.on_gpu(parameters.gpu(), M::PARAMS)? };
         let (executor, gradients) = self.workspace.executor(parameters)?;
         let gradients = gradients.buffer().memory().expect("on the GPU");
         let made = executor.step(parameters, gradients, input(x), loss, weight, &update);
@@ -129,10 +134,11 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         if let (Some(loss), Some(position)) = (loss, stats.bad) {
             return Err(self.executor()?.refusal(loss, position)?);
         }
-        if stats.diverged != 0 {
-            return Err(Error::Diverged { loss: stats.loss, epoch: self.epochs + 1 });
+        match stats.diverged {
+            0 => Ok(stats),
+            Stats::BY_NORM => Err(Error::GradientNorm { norm: stats.loss }),
+            _ => Err(Error::Diverged { loss: stats.loss, epoch: self.epochs + 1 }),
         }
-        Ok(stats)
     }
 
     /// [`Trainer::evaluate`] of these rows of the data.
@@ -159,16 +165,12 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
                 let parameters = there(&self.model)?;
                 let (executor, _) = self.workspace.executor(parameters)?;
                 executor.evaluate(parameters, input(&x), &loss, if L::MEAN { rows.len() as f64 } else { 1.0 })?;
-                executor.check(&loss)
+                executor.check(&loss, true)
             });
-            match evaluated {
-                Ok(()) => {}
-                Err(error) if self.is_parallel() => {
-                    self.refuse()?;
-                    failed = Some(error);
-                    break;
-                }
-                Err(error) => return Err(error),
+            if let Err(error) = evaluated {
+                self.refuse()?;
+                failed = Some(error);
+                break;
             }
         }
         let (stats, _) = self.take_stats()?;
@@ -214,7 +216,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             let loss = if self.is_parallel() { part_of(loss, rows.len(), L::MEAN) } else { loss };
             self.queue(x, &loss, if L::MEAN { rows.len() as f64 } else { 1.0 })?;
             if failed.is_none()
-                && let Err(error) = self.executor()?.check(&loss)
+                && let Err(error) = self.executor()?.check(&loss, false)
             {
                 if self.is_parallel() {
                     failed = Some(error);
@@ -226,6 +228,14 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         let stats = self.settle(None)?;
         if let Some(error) = failed {
             return Err(error);
+        }
+        if let Some(position) = stats.bad {
+            // Labels that were on the GPU already. All steps after the first with one that is no class changed nothing.
+            let step = usize::try_from(stats.steps).unwrap_or(usize::MAX);
+            let rows = loader.chunks(order).nth(step).map_or(&[][..], |rows| self.own(rows));
+            train.gather_into(rows, x, target)?;
+            let loss = loss_of::<M, Inputs<M>, _, L>(&self.loss, x.shape(), target)?;
+            return Err(self.executor()?.refusal(&loss, position)?);
         }
         self.epochs += 1;
         Ok(Evaluation { loss: stats.sum / if L::MEAN { stats.samples } else { 1.0 }, accuracy: accuracy(&stats) })

@@ -3,11 +3,13 @@
 use super::Fit;
 use super::on_gpu::there;
 use super::trainer::Trainer;
+use crate::backend::cuda::Communicator;
 use crate::distributed::{Control, ProcessGroup};
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::{Error, MoveError, Result};
 use crate::nn::Model;
 use crate::optim::Optimizer;
+use std::sync::Arc;
 
 impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// The same trainer as one of a group, each with a GPU: `torch.nn.parallel.DistributedDataParallel`. All ranks must make
@@ -24,7 +26,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     ///
     /// # Errors
     /// If the network is not on a GPU, differs from that of another rank in its number of parameters or their type, or the
-    /// other ranks cannot be reached.
+    /// other ranks cannot be reached; the trainer is in the error, see [`MoveError`].
     ///
     /// ```no_run
     /// use plywood::distributed::ProcessGroup;
@@ -40,14 +42,25 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// let history = trainer.fit(&data, Fit::epochs(10).batch(1024).shuffle(1))?;
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn data_parallel(mut self, group: &ProcessGroup) -> Result<Self> {
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
+    pub fn data_parallel(mut self, group: &ProcessGroup) -> Result<Self, MoveError<Self>> {
+        match self.connected(group) {
+            Ok(communicator) => {
+                self.group = Some(communicator);
+                Ok(self)
+            }
+            Err(error) => Err(MoveError { value: self, error }),
+        }
+    }
+
+    /// Connects the network to those of the other ranks, which all get the parameters of rank 0.
+    fn connected(&self, group: &ProcessGroup) -> Result<Arc<Communicator>> {
         let parameters = there(&self.model)?;
         let layout = format!("{} parameters of {}", M::PARAMS, <M::Elem as Element>::DTYPE);
         group.control().agree("their networks", &layout)?;
         let communicator = group.communicator(parameters.gpu())?;
         communicator.broadcast(parameters)?;
-        self.group = Some(communicator);
-        Ok(self)
+        Ok(communicator)
     }
 
     /// Which rank this is, of how many.
@@ -61,6 +74,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         let fit = Fit { quiet: true, ..fit };
         let validation = validation.map_or_else(String::new, |samples| format!(" and {samples} to validate"));
         let what = format!("{samples} samples{validation}, {fit:?}, {} epochs before", self.epochs);
+        let what = self.clip.map_or(what.clone(), |clip| format!("{what}, gradients clipped to {clip:?}"));
         group.control().agree("what they fit", &what)
     }
 

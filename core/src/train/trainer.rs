@@ -4,10 +4,10 @@ use crate::backend::Device;
 use crate::data::{Batch, DataLoader, TensorDataset};
 use crate::dim::Dyn;
 use crate::element::Element;
-use crate::error::{Error, Result};
+use crate::error::{Error, MoveError, Result};
 use crate::loss::Loss;
 use crate::nn::{Layer, Model, Workspace};
-use crate::optim::Optimizer;
+use crate::optim::{Clip, Optimizer};
 use crate::shape::{Features, InputOf};
 use crate::tensor::{Storage, Tensor};
 use std::time::Instant;
@@ -47,6 +47,7 @@ pub struct Trainer<M: Model, L, O> {
     pub(super) model: M,
     pub(super) loss: L,
     pub(super) optimizer: O,
+    pub(super) clip: Option<Clip>,
     pub(super) workspace: Workspace<M>,
     pub(super) epochs: u64,
     /// The ranks that train together. A recorded step of the workspace uses them: they go last.
@@ -62,6 +63,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             model,
             loss,
             optimizer,
+            clip: None,
             workspace: Workspace::new(),
             epochs: 0,
             #[cfg(feature = "nccl")]
@@ -69,10 +71,53 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         }
     }
 
+    /// Every step clips its gradients to this norm before the optimizer takes them, as
+    /// [`Gradients::clip_grad_norm`](crate::nn::Gradients::clip_grad_norm) and `torch.nn.utils.clip_grad_norm_`.
+    ///
+    /// If the norm is no finite number, the step is an error and the parameters are as they were. Several GPUs clip what their
+    /// gradients add up to. The last call of this and [`clip_grad_value`](Trainer::clip_grad_value) counts; a norm of infinity
+    /// clips nothing.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![Linear(2, 3)].init(&mut Generator::manual_seed(0));
+    /// let mut trainer = Trainer::new(model, CrossEntropyLoss, SGD::new(0.5)).clip_grad_norm(1.0);
+    /// trainer.step(&tensor![[1.0, 0.0], [0.0, 1.0]], &tensor![2, 0])?;
+    ///
+    /// let wrong = trainer.clip_grad_norm(-1.0).step(&tensor![[1.0, 0.0]], &tensor![2]).unwrap_err();
+    /// assert_eq!(wrong.to_string(), "the largest norm of the gradients is -1, but must be at least 0");
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    #[must_use]
+    pub fn clip_grad_norm(self, max_norm: f64) -> Self {
+        Trainer { clip: Some(Clip::Norm(max_norm)), ..self }
+    }
+
+    /// Every step brings each gradient into [−clip_value, clip_value] before the optimizer takes it, as
+    /// [`Gradients::clip_grad_value`](crate::nn::Gradients::clip_grad_value) and `torch.nn.utils.clip_grad_value_`.
+    ///
+    /// The last call of this and [`clip_grad_norm`](Trainer::clip_grad_norm) counts.
+    ///
+    /// ```
+    /// use plywood::prelude::*;
+    ///
+    /// let model = sequential![line: Linear(1, 1)].init(&mut Generator::manual_seed(0));
+    /// let before = model.line().bias().as_slice()[0];
+    /// let mut trainer = Trainer::new(model, MSELoss, SGD::new(1.0)).clip_grad_value(0.5);
+    /// trainer.step(&tensor![[1.0]], &tensor![[1e6]])?;
+    /// assert_eq!(trainer.model().line().bias().as_slice()[0], before + 0.5);
+    /// # Ok::<(), plywood::Error>(())
+    /// ```
+    #[must_use]
+    pub fn clip_grad_value(self, clip_value: f64) -> Self {
+        Trainer { clip: Some(Clip::Value(clip_value)), ..self }
+    }
+
     /// The same trainer on this device; the network goes there with it.
     ///
     /// # Errors
-    /// If the device's memory does not suffice.
+    /// If the device's memory does not suffice, or it fails; the trainer is in the error, see [`MoveError`].
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -82,8 +127,12 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// assert_eq!(trainer.model().device(), Device::best()?);
     /// # Ok::<(), plywood::Error>(())
     /// ```
-    pub fn on(self, device: &Device) -> Result<Self> {
-        Ok(Trainer { model: self.model.to(device)?, ..self })
+    #[allow(clippy::result_large_err, reason = "the value itself is as large")]
+    pub fn on(self, device: &Device) -> Result<Self, MoveError<Self>> {
+        match self.model.to(device) {
+            Ok(model) => Ok(Trainer { model, ..self }),
+            Err(wrong) => Err(wrong.map(|model| Trainer { model, ..self })),
+        }
     }
 
     /// The network as trained so far.
@@ -117,8 +166,8 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
     /// One step on one batch; gives the loss before it. Nothing is allocated after the first of the largest batch.
     ///
     /// # Errors
-    /// If the loss cannot be computed or is not finite, or a setting of the optimizer makes no sense. The parameters are
-    /// as they were.
+    /// If the loss cannot be computed or is not finite, or so is the norm of gradients that are to be clipped to one, or a
+    /// setting of the optimizer or the clipping makes no sense. The parameters are as they were.
     ///
     /// ```
     /// use plywood::prelude::*;
@@ -148,6 +197,9 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         let (loss, gradients) = self.model.gradients_with(&mut self.workspace, x, target, &self.loss)?;
         if !number(loss).is_finite() {
             return Err(Error::Diverged { loss: number(loss), epoch: self.epochs + 1 });
+        }
+        if let Some(clip) = self.clip {
+            clip.apply(gradients)?;
         }
         self.optimizer.step(&mut self.model, gradients)?;
         Ok(loss)
@@ -242,6 +294,14 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         #[cfg(feature = "cuda")]
         if self.is_on_gpu() {
             return self.evaluate_on_gpu(data, order.chunks(EVALUATED_AT_ONCE));
+        }
+        if data.device() != Device::Cpu {
+            return Err(Error::Devices {
+                what: "the network",
+                left: self.model.device().to_string(),
+                other: "its input",
+                right: data.device().to_string(),
+            });
         }
         let (mut x, mut target) = data.gather(&[])?;
         let (mut sum, mut correct) = (0.0, None);

@@ -1,13 +1,7 @@
 //! What is computed in the fastest of several ways is right in each.
 
 use super::*;
-
-/// How often the emulated GPU ran a kernel or a library's function, as PLYWOOD_EMULATOR_LAUNCHES makes it say.
-fn runs(text: &str, name: &str) -> usize {
-    let line = format!("plywood emulator: {name} ran ");
-    let count = text.lines().find_map(|said| said.strip_prefix(&line)?.strip_suffix(" times"));
-    count.map_or(0, |count| count.parse().unwrap())
-}
+use plywood_tests::gpu::{is_emulated, output_of_a_process, runs};
 
 sequential! { struct Chain { Linear(6, 40), ReLU, Linear(_, 130), ReLU, Linear(_, 36), ReLU, Linear(_, 32), Linear(_, 3) } }
 
@@ -29,7 +23,7 @@ fn linear_layers_in_every_way() {
     const MASKED: &str = "cublasLtMatmul(DRELU_BGRAD)";
     const SUMS: &str = "cublasLtMatmul(BGRADB)";
     const SLOW: &str = "PLYWOOD_EMULATOR_SLOW";
-    let counted = ("PLYWOOD_EMULATOR_LAUNCHES", "1");
+    let counted = ("PLYWOOD_EMULATOR_RUNS", "1");
     if !is_emulated(&gpu) {
         return;
     }
@@ -105,7 +99,7 @@ fn convolutions_in_every_way() {
     if !is_emulated(&gpu) {
         return;
     }
-    let counted = ("PLYWOOD_EMULATOR_LAUNCHES", "1");
+    let counted = ("PLYWOOD_EMULATOR_RUNS", "1");
     let run = |variables: &[(&str, &str)]| output_of_a_process(TEST, &[variables, &[counted]].concat());
     if let Some(text) = run(&[("PLYWOOD_EMULATOR_SLOW", OWN)]) {
         assert!(text.contains("with cuDNN)"), "{text}");

@@ -1,24 +1,24 @@
 use super::simd::widest;
-use super::small::{activate, derive};
+use super::small::{activate_keeping, derive_kept};
 use super::{Matrix, is_product, pool};
 use crate::element::Float;
 use crate::nn::Activation;
 
 /// `y = A(x · wᵀ + b)`: `x: [rows, in]`, `w: [out, in]`, `b: [out]`, `y: [rows, out]`.
 ///
-/// `pre` keeps `x · wᵀ + b` where the activation's derivative needs it (see [`Activation::FROM_OUTPUT`]); otherwise it
-/// is empty.
+/// `slopes` keeps A′(x · wᵀ + b) where that does not follow from the output (see [`Activation::FROM_OUTPUT`]); otherwise
+/// it is empty.
 pub fn linear_forward<E: Float, A: Activation>(
     x: &[E],
     w: &[E],
     b: Option<&[E]>,
     y: &mut [E],
-    pre: &mut [E],
+    slopes: &mut [E],
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
-    assert!(A::FROM_OUTPUT || pre.len() == y.len(), "no room for what the derivative needs");
+    assert!(A::FROM_OUTPUT || slopes.len() == y.len(), "no room for the derivative");
     assert!(b.is_none_or(|b| b.len() == outputs), "not one bias an output");
-    let pre = pool::Shared(pre.as_mut_ptr());
+    let slopes = pool::Shared(slopes.as_mut_ptr());
     let (a, wt) = (Matrix::new(x, inputs), Matrix::transposed(w, inputs));
     E::gemm_then(y, a, wt, (rows, inputs, outputs), |i, j, y| {
         widest(
@@ -27,15 +27,14 @@ pub fn linear_forward<E: Float, A: Activation>(
                 if let Some(b) = b {
                     y.iter_mut().zip(&b[j..]).for_each(|(y, b)| *y += *b);
                 }
-                if !A::FROM_OUTPUT {
-                    // SAFETY: `pre` is as long as the whole output, and each piece of the output is given to one thread
+                let slopes = if A::FROM_OUTPUT {
+                    &mut []
+                } else {
+                    // SAFETY: `slopes` is as long as the whole output, and each piece of the output is given to one thread
                     // once.
-                    let pre = unsafe { core::slice::from_raw_parts_mut(pre.get().add(i * outputs + j), y.len()) };
-                    pre.copy_from_slice(y);
-                }
-                if !A::IDENTITY {
-                    activate::<E, A>(y);
-                }
+                    unsafe { core::slice::from_raw_parts_mut(slopes.get().add(i * outputs + j), y.len()) }
+                };
+                activate_keeping::<E, A>(y, slopes);
             },
         );
     });
@@ -43,7 +42,7 @@ pub fn linear_forward<E: Float, A: Activation>(
 
 /// The gradients of [`linear_forward`].
 ///
-/// `v` is the output or, if the activation's derivative needs it, the kept input of the activation. `dy` becomes the
+/// `v` is the output or, if the activation's derivative does not follow from it, the kept slopes. `dy` becomes the
 /// gradient of `x · wᵀ + b`; `dw`, `db` and, if there is one, `dx` are overwritten.
 #[allow(clippy::too_many_arguments)]
 pub fn linear_backward<E: Float, A: Activation>(
@@ -63,7 +62,7 @@ pub fn linear_backward<E: Float, A: Activation>(
     }
 }
 
-/// `dy *= A'(v)`, and `db`, the sum of its rows, in one pass.
+/// `dy *= A'`, and `db`, the sum of its rows, in one pass.
 fn through_activation<E: Float, A: Activation>(
     v: &[E],
     dy: &mut [E],
@@ -96,7 +95,7 @@ fn through_activation<E: Float, A: Activation>(
                     // SAFETY: the part's columns of one row.
                     let dy = unsafe { core::slice::from_raw_parts_mut(dy.get().add(start), columns.len()) };
                     if !A::IDENTITY {
-                        derive::<E, A>(dy, &v[start..]);
+                        derive_kept::<E, A>(dy, &v[start..]);
                     }
                     if let Some(db) = &mut db {
                         db.iter_mut().zip(&*dy).for_each(|(db, dy)| *db += *dy);

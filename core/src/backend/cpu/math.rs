@@ -33,7 +33,10 @@ macro_rules! functions {
             #[inline(always)]
             #[must_use]
             pub fn $name<E: Float>(x: E) -> E {
-                if cfg!(feature = "exact-math") { $exact(x) } else { E::$method(x) }
+                #[cfg(feature = "exact-math")]
+                return $exact(x);
+                #[cfg(not(feature = "exact-math"))]
+                E::$method(x)
             }
         )*
 
@@ -59,7 +62,12 @@ functions! {
     /// The hyperbolic tangent.
     tanh vector_tanh num_traits::Float::tanh;
     /// The error function, 2 / √π times the integral of e^(−t²) from 0 to x.
-    erf vector_erf Float::erf;
+    erf vector_erf exact_erf;
+}
+
+#[cfg(feature = "exact-math")]
+fn exact_erf<E: Float>(x: E) -> E {
+    E::of(libm::erf(x.to_f64().expect("a float")))
 }
 
 /// 1 / (1 + e⁻ˣ); 0 where e⁻ˣ is more than a number, below −88.72 in `f32`.

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod clip;
 mod conv;
 mod gemm;
 mod linear;
@@ -14,6 +15,7 @@ pub mod small;
 mod tests;
 mod update;
 
+pub(crate) use clip::{limit, scale, sum_of_squares};
 pub use conv::{Conv, Convolve, Window, conv2d_backward, conv2d_forward};
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};

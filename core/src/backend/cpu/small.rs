@@ -399,7 +399,7 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
     w: &[E],
     b: Option<&[E]>,
     y: &mut [E],
-    pre: &mut [E],
+    slopes: &mut [E],
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
     let sizes = (rows, inputs, outputs);
@@ -416,12 +416,7 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
             E::product::<S, Pass>(job);
         });
     }
-    if !A::FROM_OUTPUT {
-        pre.copy_from_slice(y);
-    }
-    if !A::IDENTITY {
-        activate::<E, A>(y);
-    }
+    activate_keeping::<E, A>(y, slopes);
 }
 
 /// The gradients of [`forward`], as [`super::linear_backward`].
@@ -438,9 +433,7 @@ pub fn backward<E: Float, S: Simd, A: Activation>(
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
     assert!(db.as_ref().is_none_or(|db| db.len() == outputs), "not one bias an output");
-    if !A::IDENTITY {
-        derive::<E, A>(dy, v);
-    }
+    derive_kept::<E, A>(dy, v);
     let dy = &*dy;
     if let Some(db) = db {
         E::column_sums::<S>(dy, db);
@@ -498,6 +491,40 @@ pub fn activate<E: Float, A: Activation>(y: &mut [E]) {
         chunk.iter_mut().for_each(|y| *y = A::forward(*y));
         rest.copy_from_slice(&chunk[..rest.len()]);
     }
+}
+
+/// [`activate`], and A′(y), for [`derive_kept`], where that takes what A takes: both have most of their work in common.
+#[inline(always)]
+pub fn activate_keeping<E: Float, A: Activation>(y: &mut [E], slopes: &mut [E]) {
+    if A::IDENTITY {
+        return;
+    }
+    if A::FROM_OUTPUT {
+        return activate::<E, A>(y);
+    }
+    let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);
+    let (slopes, slopes_rest) = slopes.split_at_mut(whole.len());
+    whole.iter_mut().zip(slopes).for_each(|(y, slope)| (*y, *slope) = (A::forward(*y), A::derivative(*y)));
+    if !rest.is_empty() {
+        let mut chunk = padded(rest);
+        let slopes = chunk.map(A::derivative);
+        chunk.iter_mut().for_each(|y| *y = A::forward(*y));
+        rest.copy_from_slice(&chunk[..rest.len()]);
+        slopes_rest.copy_from_slice(&slopes[..rest.len()]);
+    }
+}
+
+/// `dy = dy · A′`, from the output of A or from the slopes that [`activate_keeping`] has kept.
+#[inline(always)]
+pub fn derive_kept<E: Float, A: Activation>(dy: &mut [E], v: &[E]) {
+    if A::IDENTITY {
+        return;
+    }
+    if A::FROM_OUTPUT {
+        return derive::<E, A>(dy, v);
+    }
+    let slopes = &v[..dy.len()];
+    dy.iter_mut().zip(slopes).for_each(|(dy, slope)| *dy *= *slope);
 }
 
 /// `dy = dy · A′(v)`, likewise.

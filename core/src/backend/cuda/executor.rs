@@ -2,40 +2,23 @@
 
 use super::gpu::{Event, Gpu, Recording};
 use super::kernels::{self, Kernel, Program};
-use super::memory::{Memory, Pinned};
+use super::lane::{Lane, lane};
+use super::memory::Memory;
 #[cfg(feature = "nccl")]
 use super::nccl::Communicator;
 use super::network::{Network, Space, launch};
 use super::optimizer::{Rule, Update};
+use super::small::{Known, Operands};
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::loss::{DeviceLoss, LossKind, Target};
 use crate::nn::LayerInfo;
+use crate::optim::Clip;
 use core::ffi::c_void;
 use core::fmt::{self, Debug};
 use cudarc::driver::sys::{CUdeviceptr, CUstream};
 #[cfg(feature = "nccl")]
 use std::sync::Arc;
-
-/// What the kernels keep of the losses: eight words, as `Stats` in their text.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Stats {
-    /// Of the last step.
-    pub(crate) loss: f64,
-    /// Of all steps, each as often as it has samples, and how many these were.
-    pub(crate) sum: f64,
-    pub(crate) samples: f64,
-    /// Right predictions, out of how many.
-    pub(crate) correct: u64,
-    pub(crate) of: u64,
-    /// Whether a loss was no finite number: then nothing was changed since.
-    pub(crate) diverged: u64,
-    pub(crate) steps: u64,
-    /// The position of a target, or prediction, that is none.
-    pub(crate) bad: Option<u64>,
-    /// Another rank that had such a one.
-    pub(crate) refused_by: Option<usize>,
-}
 
 /// The numbers of a batch: here, or on the GPU already.
 #[derive(Clone, Copy, Debug)]
@@ -46,20 +29,20 @@ pub(crate) enum Input<'a> {
 
 /// Runs one network on a GPU, with memory for the sizes of batches that it has seen.
 pub(crate) struct Executor {
-    layers: &'static [LayerInfo],
-    network: Network,
+    pub(super) layers: &'static [LayerInfo],
+    pub(super) network: Network,
     losses: Losses,
-    stats: Memory,
+    pub(super) stats: Memory,
     /// The optimizer's settings, as the kernels read them, and what was written there last.
-    settings: Memory,
-    written: Option<Rule>,
+    pub(super) settings: Memory,
+    pub(super) written: Option<Rule>,
     /// The steps since the statistics were taken.
-    queued: i64,
-    batches: Vec<Batch>,
+    pub(super) queued: i64,
+    pub(super) batches: Vec<Batch>,
     used: u64,
     /// The ranks that train together, and what they agree on of their statistics. Recorded steps use them: they go first.
     #[cfg(feature = "nccl")]
-    group: Option<(Arc<Communicator>, Memory)>,
+    pub(super) group: Option<(Arc<Communicator>, Memory)>,
 }
 
 /// The kernels of losses.
@@ -75,11 +58,11 @@ struct Losses {
 /// How many sizes of batches keep their memory: the usual one, the last one of an epoch, those of an evaluation.
 const KEPT: usize = 4;
 /// Blocks of a loss, each with a part sum.
-const PARTS: u32 = 256;
+pub(super) const PARTS: u32 = 256;
 
 /// Memory and recordings for batches of one size.
-struct Batch {
-    space: Space,
+pub(super) struct Batch {
+    pub(super) space: Space,
     training: bool,
     slots: [Slot; 2],
     /// The slot for the next batch, while the GPU may still read the other one.
@@ -88,9 +71,31 @@ struct Batch {
     partial: Memory,
     hits: Memory,
     /// Whether a whole step was made, which chose how each product is computed: that cannot be tried while recording.
-    learned: bool,
+    pub(super) learned: bool,
+    pub(super) small: Option<Known>,
     /// When it was used last.
-    used: u64,
+    pub(super) used: u64,
+}
+
+/// Where numbers were that were on the GPU already, and in how many steps of a slot without a break.
+#[derive(Default)]
+struct Stay {
+    at: CUdeviceptr,
+    steps: u32,
+}
+
+/// After so many steps with numbers in one place, a recording reads them there: until then, copying them to a place of its own
+/// costs less than another recording.
+const STAYS: u32 = 16;
+
+impl Stay {
+    /// Whether it is worth a recording of its own. Such a one reads the place only in steps whose numbers are there: their
+    /// memory is borrowed then, whoever had it before.
+    fn lasts(&mut self, at: CUdeviceptr) -> bool {
+        self.steps = if self.at == at { self.steps.saturating_add(1) } else { 0 };
+        self.at = at;
+        self.steps >= STAYS
+    }
 }
 
 /// Where a batch's numbers go up.
@@ -101,6 +106,8 @@ struct Slot {
     /// Behind the last step that read the slot.
     read: Option<Event>,
     recorded: Option<(Recorded, Recording)>,
+    x_stays: Stay,
+    target_stays: Stay,
 }
 
 /// What a recording does; another step needs another one.
@@ -109,49 +116,14 @@ struct Recorded {
     loss: LossKind,
     divisor: f64,
     weight: f64,
+    x: CUdeviceptr,
+    target: CUdeviceptr,
     parameters: CUdeviceptr,
     gradients: CUdeviceptr,
     moments: [CUdeviceptr; 2],
     rule: &'static str,
+    clip: Option<Clip>,
     precision: crate::Precision,
-}
-
-/// A place for numbers on the GPU, and the page-locked memory from which they come.
-struct Lane {
-    memory: Memory,
-    pinned: Option<Pinned>,
-    ready: Event,
-}
-
-impl Lane {
-    fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
-        let lane = Lane { memory: Memory::new(gpu, bytes)?, pinned: None, ready: Event::new(gpu, false)? };
-        // Whoever had the memory before may still be read from on the GPU's stream.
-        gpu.after(gpu.0.upload, gpu.0.stream, &lane.ready)?;
-        Ok(lane)
-    }
-
-    /// The numbers on their way to the GPU, behind `read`; what follows on the GPU's stream waits for them.
-    fn send(&mut self, gpu: &Gpu, bytes: usize, read: Option<&Event>, write: impl FnOnce(&mut [u8])) -> Result<()> {
-        if self.pinned.as_ref().is_none_or(|pinned| pinned.len() < bytes) {
-            self.pinned = Some(Pinned::new(gpu, bytes)?);
-        }
-        let pinned = self.pinned.as_mut().expect("just made");
-        write(&mut pinned.bytes()?[..bytes]);
-        if let Some(read) = read {
-            read.wait(gpu.0.upload)?;
-        }
-        pinned.upload(bytes, &self.memory, gpu.0.upload)?;
-        gpu.after(gpu.0.stream, gpu.0.upload, &self.ready)
-    }
-}
-
-/// A lane with room for this many bytes.
-fn lane<'a>(lane: &'a mut Option<Lane>, gpu: &Gpu, bytes: usize) -> Result<&'a mut Lane> {
-    if lane.as_ref().is_none_or(|lane| lane.memory.len() < bytes) {
-        *lane = Some(Lane::new(gpu, bytes)?);
-    }
-    Ok(lane.as_mut().expect("just made"))
 }
 
 impl Executor {
@@ -171,7 +143,7 @@ impl Executor {
                 finish: kernel("loss_finish")?,
             },
             stats: Memory::zeros(gpu, 64)?,
-            settings: Memory::zeros(gpu, 256)?,
+            settings: Memory::zeros(gpu, Update::ROOM)?,
             written: None,
             queued: 0,
             batches: Vec::new(),
@@ -221,6 +193,7 @@ impl Executor {
             partial: Memory::new(gpu, PARTS as usize * 8)?,
             hits: Memory::new(gpu, PARTS as usize * 8)?,
             learned: false,
+            small: None,
             used,
         };
         self.batches.push(made);
@@ -228,7 +201,7 @@ impl Executor {
     }
 
     /// Brings a batch to the GPU: where its input and its target are, and the slot that they are in. What is there already
-    /// is copied into the slot only if its place is to be `recorded`.
+    /// is copied into the slot only if its place is to be `recorded` and changes from step to step.
     fn send(
         &mut self,
         i: usize,
@@ -242,9 +215,17 @@ impl Executor {
         let batch = &mut self.batches[i];
         let slot = batch.next;
         batch.next = 1 - slot;
-        let Slot { x: x_lane, target: target_lane, read, .. } = &mut batch.slots[slot];
-        let there = |to: &mut Option<Lane>, memory: &Memory, bytes| {
-            if !recorded {
+        let Slot { x: x_lane, target: target_lane, read, x_stays, target_stays, .. } = &mut batch.slots[slot];
+        let there = |to: &mut Option<Lane>, stays: &mut Stay, memory: &Memory, bytes| {
+            if *memory.gpu() != gpu {
+                return Err(Error::Devices {
+                    what: "the network",
+                    left: gpu.to_string(),
+                    other: "its batch",
+                    right: memory.gpu().to_string(),
+                });
+            }
+            if !recorded || stays.lasts(memory.pointer()) {
                 return Ok(memory.pointer());
             }
             let lane = lane(to, &gpu, bytes)?;
@@ -258,19 +239,19 @@ impl Executor {
         };
         let x = match x {
             Input::Here(from) => here(x_lane, bytes, &|to| to.copy_from_slice(&from[..bytes]))?,
-            Input::There(memory) => there(x_lane, memory, bytes)?,
+            Input::There(memory) => there(x_lane, x_stays, memory, bytes)?,
         };
         let target = match target {
             None => 0,
             Some(target) if target.there().is_some() => {
-                let memory = target.there().expect("looked at just now");
-                there(target_lane, memory, memory.len())?
+                let (memory, bytes) = target.there().expect("looked at just now");
+                there(target_lane, target_stays, memory, bytes)?
             }
             Some(Target::Reals(from)) => here(target_lane, from.len(), &|to| to.copy_from_slice(from))?,
             Some(Target::Labels { len, of }) => here(target_lane, 4 * len, &|to| {
                 to.chunks_exact_mut(4).enumerate().for_each(|(i, to)| to.copy_from_slice(&of(i).to_ne_bytes()));
             })?,
-            Some(Target::There(_) | Target::Made(_)) => unreachable!("it is on the GPU"),
+            Some(Target::There(..) | Target::Made { .. }) => unreachable!("it is on the GPU"),
         };
         Ok((x, target, slot))
     }
@@ -336,7 +317,7 @@ impl Executor {
     }
 
     /// A whole training step. The first of a size of batches runs call by call, the next is recorded for each of the two
-    /// slots, and from then on the recordings run.
+    /// slots, and from then on the recordings run, or the kernels of a small network if they are faster.
     pub(crate) fn step(
         &mut self,
         parameters: &Memory,
@@ -356,31 +337,58 @@ impl Executor {
         if let (Some((group, _)), Some(read)) = (&self.group, &self.batches[i].slots[self.batches[i].next].read) {
             group.wait(read)?;
         }
-        let (x, target, slot) = self.send(i, x, Some(&loss.target), true)?;
+        let small = self.small(i, loss, update)?;
+        let (x, target, slot) = self.send(i, x, Some(&loss.target), small != Some(true))?;
+        let own = Operands {
+            parameters,
+            moments: update.moments(),
+            x,
+            target,
+            y: self.batches[i].space.output(),
+            partial: self.batches[i].partial.pointer(),
+            hits: self.batches[i].hits.pointer(),
+            settings: self.settings.pointer(),
+            stats: self.stats.pointer(),
+            loss,
+            weight,
+        };
         let (parameters, gradients) = (parameters.pointer(), gradients.pointer());
         let recorded = Recorded {
             loss: loss.kind,
             divisor: loss.divisor,
             weight,
+            x,
+            target,
             parameters,
             gradients,
             moments: update.moments(),
             rule: update.rule.name(),
+            clip: update.clip,
             precision: crate::float32_matmul_precision(),
         };
         let all = |this: &Self, stream| {
             this.learn(i, (parameters, gradients), (x, target), loss, weight, Some(update), stream)
         };
-        let fits = |slot: &Slot| slot.recorded.as_ref().is_some_and(|(of, _)| *of == recorded);
-        if !self.batches[i].learned {
+        if small == Some(true) {
+            self.step_small(i, &own, gpu.0.stream)?;
+        } else if !self.batches[i].learned {
             all(self, gpu.0.stream)?;
             self.batches[i].learned = loss.batch > 0;
         } else {
-            if !fits(&self.batches[i].slots[slot]) {
-                let recording = gpu.record(|stream| all(self, stream))?;
-                self.batches[i].slots[slot].recorded = Some((recorded, recording));
+            let kept = self.batches[i].slots[slot].recorded.take();
+            let recording = match kept.filter(|(of, _)| *of == recorded) {
+                Some((_, recording)) => recording,
+                None => {
+                    update.load(&gpu)?;
+                    gpu.record(|stream| all(self, stream))?
+                }
+            };
+            if small.is_none() && self.try_small(i, &recording, &own, update)? {
+                self.step_small(i, &own, gpu.0.stream)?;
+            } else {
+                recording.launch()?;
             }
-            self.batches[i].slots[slot].recorded.as_ref().expect("just recorded").1.launch()?;
+            self.batches[i].slots[slot].recorded = Some((recorded, recording));
         }
         self.written = Some(update.rule.after(1));
         self.queued += 1;
@@ -407,11 +415,12 @@ impl Executor {
             self.network.backward(&batch.space, parameters, x, (gradients, None), stream)?;
         }
         if let Some(update) = update {
+            let own = self.stats.pointer();
             #[cfg(not(feature = "nccl"))]
-            let stats = self.stats.pointer();
+            let stats = own;
             #[cfg(feature = "nccl")]
             let stats = self.reduce(gradients, loss.batch > 0, update, stream)?;
-            update.launch(self.gpu(), stream, parameters, gradients, self.settings.pointer(), stats)?;
+            update.launch(self.gpu(), stream, parameters, gradients, self.settings.pointer(), [own, stats])?;
         }
         Ok(())
     }
@@ -448,97 +457,6 @@ impl Executor {
         }
         let (divisor, of) = (loss.divisor, loss.predictions as f64);
         launch!(gpu, stream, self.losses.finish, [1, 1, 1], partial, parts, divisor, weight, stats, hits, of)
-    }
-
-    /// What came of the steps since the last time, once they are done, and how many of them changed nothing, because one
-    /// before went wrong. Then it begins anew.
-    pub(crate) fn take_stats(&mut self) -> Result<(Stats, i64)> {
-        let stats = self.stats()?;
-        #[cfg(feature = "nccl")]
-        let stats = match &self.group {
-            Some((group, _)) => group.combined(stats)?,
-            None => stats,
-        };
-        self.stats.clear(self.gpu().0.stream)?;
-        let queued = core::mem::take(&mut self.queued);
-        if stats.diverged == 0 && stats.bad.is_none() && stats.refused_by.is_none() {
-            return Ok((stats, 0));
-        }
-        // The counters of the settings stand still since then.
-        self.written = None;
-        Ok((stats, queued - i64::try_from(stats.steps).unwrap_or(queued)))
-    }
-
-    fn stats(&self) -> Result<Stats> {
-        let words = self.words()?;
-        let [loss, sum, samples] = [0, 1, 2].map(|i| f64::from_bits(words[i]));
-        let [.., correct, of, diverged, steps, bad] = words;
-        Ok(Stats { loss, sum, samples, correct, of, diverged, steps, bad: bad.checked_sub(1), refused_by: None })
-    }
-
-    /// The statistics as they stand in memory.
-    fn words(&self) -> Result<[u64; 8]> {
-        #[cfg(feature = "nccl")]
-        if let Some((group, _)) = &self.group {
-            group.wait_all()?;
-        }
-        let mut words = [0; 8];
-        self.stats.read(bytemuck::cast_slice_mut(&mut words))?;
-        Ok(words)
-    }
-
-    /// Whether the last step's predictions were such that the loss could be computed, where that is not known before.
-    ///
-    /// # Errors
-    /// If one was not; the steps after it would change nothing.
-    pub(crate) fn check(&self, loss: &DeviceLoss<'_>) -> Result<()> {
-        if loss.kind == LossKind::Bce
-            && let Some(position) = self.stats()?.bad
-        {
-            return Err(self.refusal(loss, position)?);
-        }
-        Ok(())
-    }
-
-    /// The error for the target or prediction of the last step that is none.
-    pub(crate) fn refusal(&self, loss: &DeviceLoss<'_>, position: u64) -> Result<Error> {
-        let position = usize::try_from(position).unwrap_or(usize::MAX);
-        let n = loss.batch * self.network.output;
-        let place = |target: &Target<'_>, at: usize, size: usize| {
-            target.there().map(|memory| memory.pointer() + (at * size) as u64)
-        };
-        if loss.kind == LossKind::CrossEntropy {
-            let label = place(&loss.target, position, 4).map(|at| self.bytes(at, 4)).transpose()?;
-            let label = label.map_or_else(
-                || "none".to_owned(),
-                |bytes| i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).to_string(),
-            );
-            return Ok(Error::Label { sample: position, label, classes: loss.classes });
-        }
-        let size = self.network.bytes_of(1);
-        let of_batch = |batch: &&Batch| batch.space.batch == loss.batch;
-        let output =
-            self.batches.iter().filter(of_batch).max_by_key(|batch| batch.used).map(|batch| batch.space.output());
-        let at = if position < n {
-            output.map(|output| output + (position * size) as u64)
-        } else {
-            place(&loss.target, position - n, size)
-        };
-        let value = match at.map(|at| self.bytes(at, size)).transpose()? {
-            Some(bytes) if size == 8 => f64::from_ne_bytes(bytes),
-            Some(bytes) => f64::from(f32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])),
-            None => f64::NAN,
-        };
-        Ok(crate::loss::no_probability(position < n, if position < n { position } else { position - n }, value))
-    }
-
-    /// Up to eight bytes of the GPU's memory.
-    fn bytes(&self, at: CUdeviceptr, size: usize) -> Result<[u8; 8]> {
-        let copy = Memory::new(self.gpu(), size)?;
-        copy.write_from(0, at, size, self.gpu().0.stream)?;
-        let mut bytes = [0; 8];
-        copy.read(&mut bytes[..size])?;
-        Ok(bytes)
     }
 }
 

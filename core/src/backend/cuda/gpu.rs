@@ -4,11 +4,12 @@ use super::convolve::Cudnn;
 use super::cudnn;
 use super::driver::{check, described, failure};
 use super::executor::Executor;
-use super::kernels::Kernels;
+use super::kernels::{Kernel, Kernels};
 use super::library;
 use super::matmul::Products;
 use super::memory::Pool;
 use super::relu::Relu;
+use super::small::Asked;
 use crate::element::DType;
 use crate::error::{Error, Result};
 use crate::nn::LayerInfo;
@@ -16,9 +17,8 @@ use core::ffi::{CStr, c_int, c_void};
 use core::fmt::{self, Debug, Display};
 use core::hash::{Hash, Hasher};
 use core::ptr;
-use cudarc::driver::sys::{
-    self, CUcontext, CUdevice_attribute, CUevent, CUfunction, CUgraph, CUgraphExec, CUresult, CUstream,
-};
+use cudarc::driver::sys::{self, CUcontext, CUdevice_attribute, CUevent, CUgraph, CUgraphExec, CUresult, CUstream};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// An NVIDIA GPU, as [`Device::cuda`](crate::Device::cuda) gives it.
@@ -35,6 +35,8 @@ pub(super) struct Inner {
     memory: usize,
     capability: (u32, u32),
     multiprocessors: u32,
+    /// Bytes of shared memory that a block may have.
+    shared: u32,
     /// Everything is computed here, in order.
     pub(super) stream: CUstream,
     /// Data goes up here while the other stream computes.
@@ -46,6 +48,8 @@ pub(super) struct Inner {
     pub(super) products: Mutex<Products>,
     pub(super) cudnn: OnceLock<Result<Mutex<Cudnn>, String>>,
     pub(super) relu: OnceLock<Relu>,
+    /// Whether a step of a small network is faster in its own kernels.
+    pub(super) small: Mutex<HashMap<Asked, bool>>,
     /// What runs networks for calls that keep nothing.
     pub(super) executors: Mutex<Vec<Executor>>,
 }
@@ -100,6 +104,11 @@ impl Gpu {
 
     pub(super) fn multiprocessors(&self) -> u32 {
         self.0.multiprocessors
+    }
+
+    /// Bytes of shared memory that a block may have.
+    pub(super) fn shared_memory(&self) -> usize {
+        self.0.shared as usize
     }
 
     /// `sm_90`.
@@ -177,17 +186,41 @@ impl Gpu {
     pub(super) unsafe fn launch(
         &self,
         stream: CUstream,
-        (kernel, name): (CUfunction, &str),
+        kernel: Kernel,
         grid: [u32; 3],
         block: u32,
         arguments: &mut [*mut c_void],
     ) -> Result<()> {
-        let [x, y, z] = grid;
+        // SAFETY: as the caller's.
+        unsafe { self.launch_with(0, stream, kernel, grid, block, arguments) }
+    }
+
+    /// [`launch`](Gpu::launch) with so many bytes of shared memory besides the kernel's own.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn launch_with(
+        &self,
+        shared: u32,
+        stream: CUstream,
+        (kernel, name): Kernel,
+        [x, y, z]: [u32; 3],
+        block: u32,
+        arguments: &mut [*mut c_void],
+    ) -> Result<()> {
         // SAFETY: a function of a module that is never unloaded; the caller vouches for the arguments.
         let result = unsafe {
-            sys::cuLaunchKernel(kernel, x, y, z, block, 1, 1, 0, stream, arguments.as_mut_ptr(), ptr::null_mut())
+            sys::cuLaunchKernel(kernel, x, y, z, block, 1, 1, shared, stream, arguments.as_mut_ptr(), ptr::null_mut())
         };
         self.check(result, format_args!("launching the kernel `{name}`"))
+    }
+
+    /// Lets a kernel be launched with so many bytes of shared memory.
+    pub(super) fn allow_shared(&self, (kernel, name): Kernel, shared: u32) -> Result<()> {
+        let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        // SAFETY: a function of a module that is never unloaded.
+        let result = unsafe { sys::cuFuncSetAttribute(kernel, attribute, shared.cast_signed()) };
+        self.check(result, format_args!("asking for shared memory for the kernel `{name}`"))
     }
 
     /// Records what `work` puts on the stream that it is given, as one graph.
@@ -278,6 +311,7 @@ impl Inner {
         let major = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
         let minor = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
         let multiprocessors = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        let shared = attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
         let stream = || {
             let mut stream = ptr::null_mut();
             // SAFETY: as above; 1 is a stream that does not wait for the default one, which could not be recorded.
@@ -293,6 +327,7 @@ impl Inner {
             memory: bytes,
             capability: (major, minor),
             multiprocessors,
+            shared,
             stream: stream()?,
             upload: stream()?,
             recording: Mutex::new(Handle(stream()?)),
@@ -301,6 +336,7 @@ impl Inner {
             products: Mutex::new(Products::new()?),
             cudnn: OnceLock::new(),
             relu: OnceLock::new(),
+            small: Mutex::default(),
             executors: Mutex::default(),
         })
     }

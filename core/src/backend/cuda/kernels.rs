@@ -1,6 +1,7 @@
 //! Kernels: compiled by NVRTC for the GPU that is there, once, and kept on disk for the next run.
 
 use super::gpu::{Gpu, lock};
+use super::network::THREADS;
 use crate::element::DType;
 use crate::error::Result;
 use core::ffi::{CStr, c_char};
@@ -20,18 +21,25 @@ const VARIABLE: &str = "PLYWOOD_CACHE_DIR";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct File {
     name: &'static str,
+    /// The files, by name and text, that stand before it.
+    before: &'static [(&'static str, &'static str)],
     text: &'static str,
 }
 
 macro_rules! files {
-    ($($name:ident = $file:literal),*) => {
-        $(pub(super) const $name: File = File { name: $file, text: include_str!(concat!("kernels/", $file)) };)*
+    ($($name:ident = $($before:literal)* => $file:literal),* $(,)?) => {
+        $(pub(super) const $name: File = File {
+            name: $file,
+            before: &[$(($before, include_str!(concat!("kernels/", $before)))),*],
+            text: include_str!(concat!("kernels/", $file)),
+        };)*
     };
 }
 
 files! {
-    ACTIVATION = "activation.cu", CAST = "cast.cu", CONV = "conv.cu", EACH = "each.cu", LOSS = "loss.cu",
-    OPTIMIZER = "optimizer.cu", POOL = "pool.cu", REDUCE = "reduce.cu", ROWS = "rows.cu"
+    ACTIVATION = => "activation.cu", CAST = => "cast.cu", CONV = => "conv.cu", EACH = => "each.cu",
+    GATHER = => "gather.cu", LOSS = "loss.cuh" => "loss.cu", OPTIMIZER = "optimizer.cuh" => "optimizer.cu",
+    POOL = => "pool.cu", REDUCE = => "reduce.cu", ROWS = => "rows.cu", SMALL = "loss.cuh" "optimizer.cuh" => "small.cu",
 }
 
 /// What every file begins with.
@@ -43,21 +51,26 @@ pub(super) struct Program {
     pub(super) file: File,
     pub(super) real: DType,
     pub(super) definitions: String,
+    /// Threads of a block.
+    pub(super) threads: u32,
 }
 
 impl Program {
     pub(super) fn new(file: File, real: DType) -> Self {
-        Program { file, real, definitions: String::new() }
+        Program { file, real, definitions: String::new(), threads: THREADS }
     }
 
     /// All of its text.
     fn text(&self) -> String {
-        format!("{PRELUDE}\n{}\n#line 1 \"{}\"\n{}", self.definitions, self.file.name, self.file.text)
+        let own = (self.file.name, self.file.text);
+        let files = self.file.before.iter().chain([&own]).map(|(name, text)| format!("#line 1 \"{name}\"\n{text}\n"));
+        format!("{PRELUDE}\n{}\n{}", self.definitions, files.collect::<String>())
     }
 
     fn options(&self, architecture: &str) -> Vec<String> {
         let real = if self.real == DType::F64 { "double" } else { "float" };
-        vec![format!("--gpu-architecture={architecture}"), "--std=c++17".to_owned(), format!("-DREAL={real}")]
+        let threads = format!("-DTHREADS={}", self.threads);
+        vec![format!("--gpu-architecture={architecture}"), "--std=c++17".to_owned(), format!("-DREAL={real}"), threads]
     }
 }
 
@@ -107,7 +120,7 @@ impl Gpu {
                 return Ok(module);
             }
         }
-        let code = compile(&text, program.file.name, &options).map_err(|log| self.failure(doing(), log))?;
+        let (code, _) = compile(&text, program.file.name, &options).map_err(|log| self.failure(doing(), log))?;
         if let Some(file) = kept {
             keep(&file, &code);
         }
@@ -151,8 +164,8 @@ fn keep(file: &Path, code: &[u8]) {
     let _ = fs::create_dir_all(folder).and_then(|()| fs::write(&part, code)).and_then(|()| fs::rename(&part, file));
 }
 
-/// The code for the GPU, or what the compiler said.
-fn compile(text: &str, name: &str, options: &[String]) -> Result<Vec<u8>, String> {
+/// The code for the GPU, and what the compiler said, or that alone.
+fn compile(text: &str, name: &str, options: &[String]) -> Result<(Vec<u8>, String), String> {
     let [text, name] = [text, name].map(|text| CString::new(text).expect("no zero in the text of kernels"));
     let options: Vec<_> =
         options.iter().map(|option| CString::new(option.as_str()).expect("no zero in an option")).collect();
@@ -164,18 +177,20 @@ fn compile(text: &str, name: &str, options: &[String]) -> Result<Vec<u8>, String
     unsafe {
         good(nvrtc::nvrtcCreateProgram(&mut program, text.as_ptr(), name.as_ptr(), 0, ptr::null(), ptr::null()))?;
         let code = (|| {
-            if nvrtc::nvrtcCompileProgram(program, count, pointers.as_ptr()) != nvrtcResult::NVRTC_SUCCESS {
-                let mut size = 0;
-                good(nvrtc::nvrtcGetProgramLogSize(program, &mut size))?;
-                let mut log = vec![0u8; size];
-                good(nvrtc::nvrtcGetProgramLog(program, log.as_mut_ptr().cast()))?;
-                return Err(String::from_utf8_lossy(&log).trim_end_matches('\0').trim().to_owned());
+            let compiled = nvrtc::nvrtcCompileProgram(program, count, pointers.as_ptr());
+            let mut size = 0;
+            good(nvrtc::nvrtcGetProgramLogSize(program, &mut size))?;
+            let mut log = vec![0u8; size];
+            good(nvrtc::nvrtcGetProgramLog(program, log.as_mut_ptr().cast()))?;
+            let said = String::from_utf8_lossy(&log).trim_end_matches('\0').trim().to_owned();
+            if compiled != nvrtcResult::NVRTC_SUCCESS {
+                return Err(said);
             }
             let mut size = 0;
             good(nvrtc::nvrtcGetCUBINSize(program, &mut size))?;
             let mut code = vec![0u8; size];
             good(nvrtc::nvrtcGetCUBIN(program, code.as_mut_ptr().cast()))?;
-            Ok(code)
+            Ok((code, said))
         })();
         nvrtc::nvrtcDestroyProgram(&mut program);
         code
@@ -195,6 +210,7 @@ mod tests {
     use super::*;
     use crate::backend::cuda::library;
     use crate::backend::cuda::network::definitions;
+    use crate::backend::cuda::small;
     use crate::nn::activation::bits;
     use crate::nn::{
         Activation, ELU, Formula, GELU, GELUTanh, Hardtanh, LeakyReLU, ReLU, SiLU, Sigmoid, Softplus, Tanh,
@@ -230,8 +246,20 @@ mod tests {
             for program in whole.into_iter().chain(activations) {
                 for architecture in ["sm_80", "sm_90"] {
                     let code = compile(&program.text(), program.file.name, &program.options(architecture));
-                    assert!(code.is_ok_and(|code| !code.is_empty()), "{program:?}");
+                    assert!(code.is_ok_and(|(code, _)| !code.is_empty()), "{program:?}");
                 }
+            }
+        }
+        // Those of networks have to keep what they compute in registers.
+        for program in small::examples() {
+            for architecture in ["sm_80", "sm_90"] {
+                let mut options = program.options(architecture);
+                options.push("--ptxas-options=-v".to_owned());
+                let (code, said) = compile(&program.text(), program.file.name, &options).unwrap();
+                assert!(!code.is_empty() && !said.contains("warning"), "{program:?}: {said}");
+                let spills =
+                    |line: &str| line.contains("spill") && !line.contains(" 0 bytes spill stores, 0 bytes spill loads");
+                assert!(program.real == DType::F64 || !said.lines().any(spills), "{program:?}: {said}");
             }
         }
         let wrong = compile("__global__ void f() { wrong }", "wrong.cu", &["--gpu-architecture=sm_90".to_owned()]);

@@ -26,14 +26,14 @@ pub(crate) fn loss(
     let gpu = y.gpu();
     gpu.enter()?;
     let sent = match &loss.target {
-        Target::There(_) | Target::Made(_) => None,
+        Target::There(..) | Target::Made { .. } => None,
         Target::Reals(bytes) => Some(Memory::of(gpu, bytes)?),
         Target::Labels { len, of } => {
             let labels: Vec<i32> = (0..*len).map(of).collect();
             Some(Memory::of(gpu, bytemuck::cast_slice(&labels))?)
         }
     };
-    let target = loss.target.there().or(sent.as_ref()).map_or(0, Memory::pointer);
+    let target = loss.target.there().map(|(memory, _)| memory).or(sent.as_ref()).map_or(0, Memory::pointer);
     let stats = Memory::zeros(gpu, 64)?;
     let (partial, hits) = (Memory::new(gpu, PARTS * 8)?, Memory::new(gpu, PARTS * 8)?);
     let (y, stream, program) = (y.pointer(), gpu.0.stream, Program::new(kernels::LOSS, real));

@@ -3,10 +3,10 @@
 //! cudarc has NCCL's types, but looks for the library by names that it does not have: it is `libnccl.so.2` wherever NVIDIA
 //! ships it. So the few functions are looked up here.
 
-use super::executor::Stats;
 use super::gpu::{Event, Gpu, Handle, lock};
 use super::library;
 use super::memory::Memory;
+use super::statistics::Stats;
 use crate::distributed::{Control, left};
 use crate::element::DType;
 use crate::error::{Error, Result};

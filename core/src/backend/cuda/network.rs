@@ -54,6 +54,18 @@ pub(super) struct Step {
     pub(super) output: usize,
 }
 
+/// A layer of one vector a sample: its parameters begin at `params`; `weights` says whether there are biases, too, and is
+/// `None` for an activation by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Dense {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) params: usize,
+    pub(super) weights: Option<bool>,
+    pub(super) formula: Option<Formula>,
+    pub(super) from_output: bool,
+}
+
 pub(super) enum StepKind {
     Linear { inputs: usize, outputs: usize, bias: bool, act: Act },
     Conv2d { conv: Conv, bias: bool, act: Act },
@@ -64,6 +76,7 @@ pub(super) enum StepKind {
 
 /// An activation's kernels; that of the identity adds a bias and sums its gradient.
 pub(super) struct Act {
+    formula: Option<Formula>,
     pub(super) from_output: bool,
     pub(super) identity: bool,
     pub(super) relu: bool,
@@ -83,6 +96,7 @@ impl Act {
         };
         let kernel = |name| gpu.kernel(&program, name);
         Ok(Act {
+            formula: formula.map(|(formula, _)| formula),
             from_output: formula.is_none_or(|(_, from_output)| from_output),
             identity: formula.is_none(),
             relu: formula.is_some_and(|(formula, _)| Some(formula) == <crate::nn::ReLU as crate::nn::Activation>::CUDA),
@@ -103,6 +117,11 @@ impl Act {
 
 /// What the file of activations wants before it.
 pub(super) fn definitions(formula: Option<Formula>) -> String {
+    format!("#define ACT_IDENTITY {}\n{}", u8::from(formula.is_none()), functions(formula))
+}
+
+/// An activation and its derivative.
+pub(super) fn functions(formula: Option<Formula>) -> String {
     let Formula { forward, derivative, constants: [a, b] } =
         formula.unwrap_or(Formula { forward: "x", derivative: "REAL(1)", constants: [0.0; 2] });
     let number = |x: f64| match x {
@@ -112,11 +131,9 @@ pub(super) fn definitions(formula: Option<Formula>) -> String {
     };
     let constants = format!("const REAL a = REAL({}), b = REAL({}); (void)a; (void)b;", number(a), number(b));
     format!(
-        "#define ACT_IDENTITY {}\n\
-         __device__ __forceinline__ REAL sigmoid(REAL x) {{ return 1 / (1 + exp(-x)); }}\n\
+        "__device__ __forceinline__ REAL sigmoid(REAL x) {{ return 1 / (1 + exp(-x)); }}\n\
          __device__ __forceinline__ REAL act(REAL x) {{ {constants} return {forward}; }}\n\
          __device__ __forceinline__ REAL act_derivative(REAL v) {{ {constants} return {derivative}; }}\n",
-        u8::from(formula.is_none()),
     )
 }
 
@@ -282,6 +299,21 @@ impl Network {
             self.steps.push(Step { kind, params, input, output });
         }
         Ok(())
+    }
+
+    /// The layers, where all are such that one kernel can do them one after another.
+    pub(super) fn dense(&self) -> Option<Vec<Dense>> {
+        let dense = |step: &Step| {
+            let (act, weights) = match &step.kind {
+                // Of one vector a sample.
+                StepKind::Linear { outputs, bias, act, .. } if step.output == *outputs => (act, Some(*bias)),
+                StepKind::Activation(act) => (act, None),
+                _ => return None,
+            };
+            let Act { formula, from_output, .. } = *act;
+            Some(Dense { inputs: step.input, outputs: step.output, params: step.params, weights, formula, from_output })
+        };
+        self.steps.iter().map(dense).collect()
     }
 
     pub(super) fn gpu(&self) -> &Gpu {

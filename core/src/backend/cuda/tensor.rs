@@ -286,12 +286,28 @@ pub(crate) fn copied(x: &Array<'_>) -> Result<Memory> {
 
 /// The element at this place of a block.
 pub(crate) fn element<E: Element>(memory: &Memory, place: usize) -> Result<E> {
-    let one = Memory::new(memory.gpu(), size_of::<E>())?;
-    let from = memory.pointer() + (place * size_of::<E>()) as u64;
-    one.write_from(0, from, size_of::<E>(), memory.gpu().0.stream)?;
+    element_at(memory.gpu(), memory.pointer(), place)
+}
+
+pub(super) fn element_at<E: Element>(gpu: &Gpu, from: CUdeviceptr, place: usize) -> Result<E> {
+    let one = Memory::new(gpu, size_of::<E>())?;
+    one.write_from(0, from + (place * size_of::<E>()) as u64, size_of::<E>(), gpu.0.stream)?;
     let mut bytes = [0; 8];
     one.read(&mut bytes[..size_of::<E>()])?;
     Ok(bytemuck::checked::pod_read_unaligned(&bytes[..size_of::<E>()]))
+}
+
+/// [`element`] of any whole type, as text.
+pub(crate) fn shown(memory: &Memory, dtype: DType, place: usize) -> Result<String> {
+    macro_rules! of {
+        ($($dtype:ident $E:ty),*) => {
+            match dtype {
+                $(DType::$dtype => element::<$E>(memory, place)?.to_string(),)*
+                DType::F32 | DType::F64 => unreachable!("no whole number"),
+            }
+        };
+    }
+    Ok(of!(Bool bool, I8 i8, I16 i16, I32 i32, I64 i64, U8 u8, U16 u16, U32 u32, U64 u64))
 }
 
 /// Places before an axis, its size, and places after it.

@@ -47,7 +47,7 @@ pub fn to_npy<S: Shape, E: Element, B: Storage<E>>(x: &Tensor<S, E, B>) -> Vec<u
     let header = Header { dtype: E::DTYPE, big_endian: false, fortran: false, sizes: x.sizes().as_ref().to_vec() };
     let mut bytes = header.to_bytes();
     let start = bytes.len();
-    bytes.extend_from_slice(bytemuck::cast_slice(x.as_slice()));
+    bytes.extend_from_slice(bytemuck::cast_slice(&x.read()));
     if cfg!(target_endian = "big") {
         bytes[start..].chunks_exact_mut(size_of::<E>()).for_each(<[u8]>::reverse);
     }

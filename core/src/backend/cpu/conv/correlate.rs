@@ -20,7 +20,7 @@ pub(super) struct Correlation<'a, E: 'static> {
     pub channel: usize,
     pub channels: usize,
     pub taps: &'a [usize],
-    /// In the order of [`pack_weights`].
+    /// In the order of [`pack_weights`](super::pack::pack_weights).
     pub weights: &'a [E],
     /// One for each output channel.
     pub bias: &'a [E],
@@ -204,41 +204,6 @@ impl<E: Float + Convolve> Correlation<'_, E> {
             rows().for_each(|rows| pixels().for_each(|pixels| tile(rows, pixels)));
         }
     }
-}
-
-/// Puts weights into the order in which the kernels read them; `weight` gives that of an output, a channel and a tap.
-pub(super) fn pack_weights<E: Float>(
-    kernels: &Kernels<E>,
-    by_outputs: bool,
-    (outputs, channels, taps): (usize, usize, usize),
-    to: &mut [E],
-    weight: impl Fn(usize, usize, usize) -> E,
-) {
-    let terms = channels * taps;
-    if terms == 0 {
-        return;
-    }
-    let pack = |start: usize, rows: usize, to: &mut [E]| {
-        for (c, to) in to.chunks_exact_mut(rows * taps).enumerate() {
-            for (t, to) in to.chunks_exact_mut(rows).enumerate() {
-                for (o, to) in (start..).zip(to) {
-                    *to = if o < outputs { weight(o, c, t) } else { E::zero() };
-                }
-            }
-        }
-    };
-    if by_outputs {
-        let lanes = kernels.lanes;
-        (0..outputs).step_by(lanes).for_each(|start| pack(start, lanes, &mut to[start * terms..][..lanes * terms]));
-    } else {
-        let groups = groups(outputs, kernels.correlate.len());
-        groups.for_each(|(start, rows)| pack(start, rows, &mut to[start * terms..][..rows * terms]));
-    }
-}
-
-/// The memory for packed weights.
-pub(super) fn packed_len<E>(kernels: &Kernels<E>, outputs: usize, terms: usize) -> usize {
-    outputs.next_multiple_of(kernels.lanes).saturating_mul(terms)
 }
 
 /// Cuts `0..len` into as few groups of at most `most` as there can be, of about equal size: (start, size).

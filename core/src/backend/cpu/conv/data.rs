@@ -3,9 +3,10 @@
 //! With a stride of s, the pixels that leave the same remainders are reached by the same taps. So each of s × s planes of
 //! the input is a convolution of stride 1 of the output's gradient, with its own taps.
 
-use super::correlate::{Correlation, by_outputs, pack_weights, packed_len};
+use super::correlate::{Correlation, by_outputs};
 use super::grid::Grid;
 use super::isa::{Convolve, Kernels};
+use super::pack::{Weights, pack_weights, packed_len};
 use super::{Conv, spread};
 use crate::element::Float;
 use core::ops::Range;
@@ -53,15 +54,27 @@ impl<E: Float + Convolve> Data<E> {
     }
 
     /// Puts the weights of all planes into the order in which the kernels read them. `taps` are as [`taps`](Data::taps).
-    pub(super) fn pack(&self, w: &[E], taps: &[usize], to: &mut [E]) {
+    ///
+    /// # Safety
+    ///
+    /// The machine has the kernels' instructions.
+    pub(super) unsafe fn pack(&self, w: &[E], taps: &[usize], to: &mut [E]) {
         let Conv { in_channels, out_channels, window } = self.conv;
         let pair = packed_len(self.kernels, in_channels, out_channels);
         for (plane, range) in self.planes() {
             let by_outputs = self.by_outputs(plane, range.len());
-            let taps = &taps[range.clone()];
-            let weight = |c: usize, o: usize, t: usize| w[(o * in_channels + c) * window.area() + taps[t]];
+            let weights = Weights {
+                data: w,
+                output: window.area(),
+                channel: in_channels * window.area(),
+                area: window.area(),
+                taps: Some(&taps[range.clone()]),
+                outputs: in_channels,
+                channels: out_channels,
+            };
             let to = &mut to[range.start * pair..range.end * pair];
-            pack_weights(self.kernels, by_outputs, (in_channels, out_channels, taps.len()), to, weight);
+            // SAFETY: the caller's contract.
+            unsafe { pack_weights(self.kernels, by_outputs, &weights, to) }
         }
     }
 

@@ -13,6 +13,7 @@ mod grid;
 mod isa;
 mod kernel;
 mod memory;
+mod pack;
 mod spread;
 #[cfg(test)]
 mod tests;
@@ -27,14 +28,16 @@ use super::gemm::Isa;
 use super::is_product;
 use super::pool::{self, Shared};
 use super::simd::{Op, Simd, on};
+use super::small::{activate_keeping, derive_kept};
 use crate::element::Float;
 use crate::nn::Activation;
 use core::marker::PhantomData;
 use core::ops::Range;
 use core::slice::from_raw_parts_mut;
 pub(super) use correlate::share;
-use correlate::{Correlation, by_outputs, pack_weights, packed_len};
+use correlate::{Correlation, by_outputs};
 use data::{Data, Packed};
+use pack::{Weights, pack_weights, packed_len};
 use weigh::Weigh;
 
 /// The sizes of a convolution.
@@ -93,23 +96,23 @@ const SPEED: usize = 40;
 /// `y = A(x ∗ w + b)`, as `torch.nn.functional.conv2d`: `x: [batch, in, height, width]`, `w: [out, in, kernel]`, `b: [out]`,
 /// `y: [batch, out, output]`.
 ///
-/// `pre` keeps `x ∗ w + b` where the activation's derivative needs it (see [`Activation::FROM_OUTPUT`]); otherwise it is
-/// empty.
+/// `slopes` keeps A′(x ∗ w + b) where that does not follow from the output (see [`Activation::FROM_OUTPUT`]); otherwise it
+/// is empty.
 pub fn conv2d_forward<E: Float, A: Activation>(
     x: &[E],
     w: &[E],
     b: Option<&[E]>,
     y: &mut [E],
-    pre: &mut [E],
+    slopes: &mut [E],
     batch: usize,
     conv: &Conv,
 ) {
-    forward::<E, A>(Isa::best(), x, w, b, y, pre, batch, conv);
+    forward::<E, A>(Isa::best(), x, w, b, y, slopes, batch, conv);
 }
 
 /// The gradients of [`conv2d_forward`].
 ///
-/// `v` is the output or, if the activation's derivative needs it, the kept input of the activation. `dy` becomes the
+/// `v` is the output or, if the activation's derivative does not follow from it, the kept slopes. `dy` becomes the
 /// gradient of `x ∗ w + b`; `dw`, `db` and, if there is one, `dx` are overwritten.
 #[allow(clippy::too_many_arguments)]
 pub fn conv2d_backward<E: Float, A: Activation>(
@@ -134,7 +137,7 @@ fn forward<E: Float, A: Activation>(
     w: &[E],
     b: Option<&[E]>,
     y: &mut [E],
-    pre: &mut [E],
+    slopes: &mut [E],
     batch: usize,
     conv: &Conv,
 ) {
@@ -143,7 +146,7 @@ fn forward<E: Float, A: Activation>(
     let size = conv.window.output();
     assert!(isa.is_available(), "{isa:?} on a machine without it");
     assert!(b.is_none_or(|b| b.len() == conv.out_channels), "parameters are not of their sizes");
-    assert!(A::FROM_OUTPUT || pre.len() == y.len(), "no room for what the derivative needs");
+    assert!(A::FROM_OUTPUT || slopes.len() == y.len(), "no room for the derivative");
     if y.is_empty() {
         return;
     }
@@ -155,8 +158,17 @@ fn forward<E: Float, A: Activation>(
     memory::with_taps(conv.window.forward_taps(grid), |distances| {
         let areas = [packed_len(kernels, conv.out_channels, terms), conv.out_channels];
         memory::with(&memory::CALL, areas, |[packed, bias]| {
-            let sizes = (conv.out_channels, conv.in_channels, taps);
-            pack_weights(kernels, by_outputs, sizes, packed, |o, c, t| w[(o * conv.in_channels + c) * taps + t]);
+            let weights = Weights {
+                data: w,
+                output: terms,
+                channel: taps,
+                area: taps,
+                taps: None,
+                outputs: conv.out_channels,
+                channels: conv.in_channels,
+            };
+            // SAFETY: the machine has the instructions, as asserted above.
+            unsafe { pack_weights(kernels, by_outputs, &weights, packed) }
             match b {
                 Some(b) => bias.copy_from_slice(b),
                 None => bias.fill(E::zero()),
@@ -172,7 +184,7 @@ fn forward<E: Float, A: Activation>(
                 size,
                 by_outputs,
             };
-            let (y, pre) = (Shared(y.as_mut_ptr()), Shared(pre.as_mut_ptr()));
+            let (y, slopes) = (Shared(y.as_mut_ptr()), Shared(slopes.as_mut_ptr()));
             let parts = batch.min(PARTS);
             run(parts, batch * conv.multiply_adds(), |part| {
                 let areas = [conv.in_channels.saturating_mul(grid.channel()), correlation.strip_len()];
@@ -181,11 +193,11 @@ fn forward<E: Float, A: Activation>(
                     for n in share(batch, parts, part) {
                         // SAFETY: image n is one of `batch`, and in one part.
                         let y = unsafe { from_raw_parts_mut(y.get().add(n * output), output) };
-                        let pre = if A::FROM_OUTPUT {
+                        let slopes = if A::FROM_OUTPUT {
                             &mut []
                         } else {
                             // SAFETY: as y; the length is asserted above.
-                            unsafe { from_raw_parts_mut(pre.get().add(n * output), output) }
+                            unsafe { from_raw_parts_mut(slopes.get().add(n * output), output) }
                         };
                         // SAFETY: the machine has the instructions, as asserted above. The image is of the grid's input,
                         // the cells are of the grid, and `memory` leaves room behind them.
@@ -197,7 +209,7 @@ fn forward<E: Float, A: Activation>(
                                 spread::place(kernels, &strip, size.1, &mut y[lines..], to);
                                 let lines = lines..lines + strip.lines * size.1;
                                 let area = size.0 * size.1;
-                                on(isa, Activate::<E, A> { y, pre, area, lines, activation: PhantomData });
+                                on(isa, Activate::<E, A> { y, slopes, area, lines, activation: PhantomData });
                             });
                         }
                     }
@@ -210,7 +222,7 @@ fn forward<E: Float, A: Activation>(
 /// The activation of some lines of every channel of an output.
 struct Activate<'a, E, A> {
     y: &'a mut [E],
-    pre: &'a mut [E],
+    slopes: &'a mut [E],
     /// The elements of a channel, and those of the lines.
     area: usize,
     lines: Range<usize>,
@@ -223,17 +235,12 @@ impl<E: Float, A: Activation> Op for Activate<'_, E, A> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         if A::IDENTITY {
-            if !A::FROM_OUTPUT {
-                self.pre.copy_from_slice(self.y);
-            }
             return;
         }
         for (c, y) in self.y.chunks_exact_mut(self.area).enumerate() {
             let y = &mut y[self.lines.clone()];
-            if !A::FROM_OUTPUT {
-                self.pre[c * self.area..][self.lines.clone()].copy_from_slice(y);
-            }
-            y.iter_mut().for_each(|y| *y = A::forward(*y));
+            let slopes = if A::FROM_OUTPUT { &mut [] } else { &mut self.slopes[c * self.area..][self.lines.clone()] };
+            activate_keeping::<E, A>(y, slopes);
         }
     }
 }
@@ -289,7 +296,8 @@ fn backward<E: Float, A: Activation>(
             common.fill(E::zero());
             zeros.fill(E::zero());
             if let Some(data) = &data {
-                data.pack(w, taps, packed);
+                // SAFETY: the machine has the instructions, as asserted above.
+                unsafe { data.pack(w, taps, packed) }
             }
             let packed = Packed { distances, weights: packed, zeros };
             let areas = [
@@ -375,7 +383,7 @@ fn backward<E: Float, A: Activation>(
     });
 }
 
-/// `dy *= A'(v)` for an image, and the sums of its channels added to `db`.
+/// `dy *= A'` for an image, and the sums of its channels added to `db`.
 struct ThroughActivation<'a, E, A> {
     v: &'a [E],
     dy: &'a mut [E],
@@ -388,9 +396,7 @@ impl<E: Float, A: Activation> Op for ThroughActivation<'_, E, A> {
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        if !A::IDENTITY {
-            self.dy.iter_mut().zip(self.v).for_each(|(dy, v)| *dy *= A::derivative(*v));
-        }
+        derive_kept::<E, A>(self.dy, self.v);
         let area = self.dy.len() / self.db.len();
         for (db, dy) in self.db.iter_mut().zip(self.dy.chunks_exact(area)) {
             // Many sums at once: the order of one would not let the compiler use vectors.

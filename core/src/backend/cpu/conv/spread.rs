@@ -5,6 +5,9 @@ use super::grid::Grid;
 use super::isa::Kernels;
 use crate::element::Float;
 
+/// The elements of a block of pixels, of as many channels as a vector of any instruction set has.
+const SCRATCH: usize = 8 * 16;
+
 /// Copies the pixels of an image into the planes of its channels.
 ///
 /// # Safety
@@ -40,24 +43,26 @@ pub(super) unsafe fn planes<E: Float>(kernels: &Kernels<E>, grid: &Grid, image: 
 ///
 /// As [`planes`], with `to` for whole blocks.
 pub(super) unsafe fn blocked<E: Float>(kernels: &Kernels<E>, grid: &Grid, image: &[E], channels: usize, to: &mut [E]) {
-    let Kernels { lanes, block, transpose, .. } = *kernels;
+    let Kernels { lanes, block, .. } = *kernels;
+    let mut scratch = [E::zero(); SCRATCH];
+    let scratch = &mut scratch[..block * lanes];
     let area = grid.y.input * grid.x.input;
     let images = image[..channels * area].chunks(lanes * area);
     for (image, to) in images.zip(to.chunks_exact_mut(lanes * grid.channel())) {
         let channels = image.len() / area;
         grid.lines(|pixel, cell, count| {
-            let (image, to) = (&image[pixel..], &mut to[cell * lanes..]);
+            let (whole, image, to) = (image, &image[pixel..], &mut to[cell * lanes..]);
             if grid.x.step == 1 && count >= block && channels >= block {
-                assert!(image.len() >= (channels - 1) * area + count && to.len() >= count * lanes);
-                // The last block moves back until it fits, and writes some elements a second time.
-                for c in (0..channels).step_by(block).map(|c| c.min(channels - block)) {
-                    for i in (0..count).step_by(block).map(|i| i.min(count - block)) {
-                        // SAFETY: a block inside of `channels` and `count`; the lengths are asserted above.
-                        unsafe {
-                            let (from, to) = (image.as_ptr().add(c * area + i), to.as_mut_ptr().add(i * lanes + c));
-                            transpose(from, area, to, lanes);
-                        }
-                    }
+                // SAFETY: the caller's contract.
+                unsafe { turn(kernels, (image, area), (to, lanes), (channels, count)) }
+            } else if grid.x.step == 1 && area >= block && channels >= block {
+                // A whole block around a short line.
+                let start = pixel.min(area - block);
+                // SAFETY: the caller's contract.
+                unsafe { turn(kernels, (&whole[start..], area), (&mut *scratch, lanes), (channels, block)) }
+                let line = scratch[(pixel - start) * lanes..].chunks_exact(lanes);
+                for (to, from) in to.chunks_exact_mut(lanes).zip(line).take(count) {
+                    to[..channels].copy_from_slice(&from[..channels]);
                 }
             } else {
                 for (i, to) in to.chunks_exact_mut(lanes).enumerate().take(count) {
@@ -85,7 +90,7 @@ pub(super) unsafe fn place<E: Float>(
         Layout::Planes { row, line } => (row, line),
         // SAFETY: the caller's contract.
         Layout::Pixels { pixel } => {
-            return unsafe { turn(kernels, strip, pixel, columns, to, (channel, line, column)) };
+            return unsafe { place_pixels(kernels, strip, pixel, columns, to, (channel, line, column)) };
         }
     };
     for c in 0..strip.channels {
@@ -110,7 +115,7 @@ pub(super) unsafe fn place<E: Float>(
 /// # Safety
 ///
 /// The machine has the kernels' instructions.
-unsafe fn turn<E: Float>(
+unsafe fn place_pixels<E: Float>(
     kernels: &Kernels<E>,
     strip: &Strip<'_, E>,
     pixel: usize,
@@ -118,29 +123,52 @@ unsafe fn turn<E: Float>(
     to: &mut [E],
     (channel, line, column): (usize, usize, usize),
 ) {
-    let Kernels { block, transpose, .. } = *kernels;
     // Lines without anything between them are one.
     let dense = column == 1 && line == columns;
     let (lines, columns) = if dense { (1, strip.lines * columns) } else { (strip.lines, columns) };
     let channels = strip.channels;
     for (i, from) in strip.data.chunks_exact(pixel * columns).enumerate().take(lines) {
         let to = &mut to[i * line..];
-        if column == 1 && columns >= block && channels >= block {
-            assert!(to.len() >= (channels - 1) * channel + columns);
-            // The last block moves back until it fits, and writes some elements a second time.
-            for c in (0..channels).step_by(block).map(|c| c.min(channels - block)) {
-                for j in (0..columns).step_by(block).map(|j| j.min(columns - block)) {
-                    // SAFETY: a block inside of `channels` and `columns`; the lengths are asserted above.
-                    unsafe {
-                        let (from, to) = (from.as_ptr().add(j * pixel + c), to.as_mut_ptr().add(c * channel + j));
-                        transpose(from, pixel, to, channel);
-                    }
-                }
-            }
+        if column == 1 {
+            // SAFETY: the caller's contract.
+            unsafe { turn(kernels, (from, pixel), (to, channel), (columns, channels)) }
         } else {
             for c in 0..channels {
                 let to = to[c * channel..].iter_mut().step_by(column);
                 to.zip(from[c..].iter().step_by(pixel)).for_each(|(to, from)| *to = *from);
+            }
+        }
+    }
+}
+
+/// The transpose of a matrix: (from, distance of its rows), (to, distance of its rows), (rows and columns of `from`).
+///
+/// # Safety
+///
+/// The machine has the kernels' instructions.
+pub(super) unsafe fn turn<E: Copy>(
+    kernels: &Kernels<E>,
+    (from, from_row): (&[E], usize),
+    (to, to_row): (&mut [E], usize),
+    (rows, columns): (usize, usize),
+) {
+    let Kernels { block, transpose, .. } = *kernels;
+    if rows >= block && columns >= block {
+        assert!(from.len() >= (rows - 1) * from_row + columns && to.len() >= (columns - 1) * to_row + rows);
+        // The last block moves back until it fits, and writes some elements a second time.
+        for j in (0..columns).step_by(block).map(|j| j.min(columns - block)) {
+            for i in (0..rows).step_by(block).map(|i| i.min(rows - block)) {
+                // SAFETY: a block inside of `rows` and `columns`; the lengths are asserted above.
+                unsafe {
+                    let (from, to) = (from.as_ptr().add(i * from_row + j), to.as_mut_ptr().add(j * to_row + i));
+                    transpose(from, from_row, to, to_row);
+                }
+            }
+        }
+    } else {
+        for i in 0..rows {
+            for j in 0..columns {
+                to[j * to_row + i] = from[i * from_row + j];
             }
         }
     }

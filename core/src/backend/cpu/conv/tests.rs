@@ -66,9 +66,10 @@ fn check<E: Float, A: Activation>(isa: Isa, batch: usize, conv: &Conv, rng: &mut
     let mut pre: Vec<f64> = (0..dy.len()).map(|i| if extras { b[i / area % conv.out_channels] } else { 0.0 }).collect();
     for_each_product(batch, conv, |y, i, k| pre[y] += x[i] * w[k]);
     let y: Vec<f64> = pre.iter().map(|x| A::forward(*x)).collect();
-    let kept: &[f64] = if A::FROM_OUTPUT { &[] } else { &pre };
-    let v = if A::FROM_OUTPUT { &y } else { &pre };
-    let dz: Vec<f64> = dy.iter().zip(v).map(|(dy, v)| dy * A::derivative(*v)).collect();
+    let slopes: Vec<f64> = if A::FROM_OUTPUT { &y } else { &pre }.iter().map(|v| A::derivative(*v)).collect();
+    let kept: &[f64] = if A::FROM_OUTPUT { &[] } else { &slopes };
+    let v = if A::FROM_OUTPUT { &y } else { &slopes };
+    let dz: Vec<f64> = dy.iter().zip(&slopes).map(|(dy, slope)| dy * slope).collect();
     let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; weights], vec![0.0; conv.out_channels]);
     for_each_product(batch, conv, |y, i, k| {
         dx[i] += dz[y] * w[k];
@@ -79,10 +80,10 @@ fn check<E: Float, A: Activation>(isa: Isa, batch: usize, conv: &Conv, rng: &mut
     let mut guarded = [&x, &w, &b, v, &dy].map(|values| Guarded::<E>::new(values));
     let [x, w, b, v, dy] = guarded.each_mut().map(|guarded| guarded.slice());
     let nans = |len: usize| Guarded::<E>::new(&vec![f64::NAN; len]);
-    let (mut out, mut out_pre) = (nans(v.len()), nans(kept.len()));
-    forward::<E, A>(isa, x, w, extras.then_some(b), out.slice(), out_pre.slice(), batch, conv);
+    let (mut out, mut out_slopes) = (nans(v.len()), nans(kept.len()));
+    forward::<E, A>(isa, x, w, extras.then_some(b), out.slice(), out_slopes.slice(), batch, conv);
     out.assert_eq(&y, &format!("{what}, y"));
-    out_pre.assert_eq(kept, &format!("{what}, pre"));
+    out_slopes.assert_eq(kept, &format!("{what}, slopes"));
     let (mut out_dx, mut out_dw, mut out_db) = (nans(x.len()), nans(w.len()), nans(db.len()));
     let (some_dx, some_db) = (extras.then(|| out_dx.slice()), extras.then(|| out_db.slice()));
     backward::<E, A>(isa, x, w, v, dy, some_dx, out_dw.slice(), some_db, batch, conv);

@@ -8,9 +8,11 @@ use super::correlate::{RESIDENT, share};
 use super::grid::Grid;
 use super::isa::{Convolve, Kernels, Tiles};
 use super::kernel::Reduce;
-use super::{Conv, spread};
+use super::pool::Shared;
+use super::{Conv, PARTS, run, spread};
 use crate::element::Float;
 use core::ops::Range;
+use core::slice::from_raw_parts_mut;
 
 /// How the gradient of the weights is computed.
 #[derive(Clone, Copy)]
@@ -28,6 +30,8 @@ pub(super) struct Weigh<E: 'static> {
 
 /// The price of reading and writing a partial sum and of adding up its lanes, in multiply-adds of a vector.
 const PARTIAL: usize = 4;
+/// The price of putting a finished sum into its place, in multiply-adds.
+const FINISHED: usize = 30;
 
 impl<E: Float + Convolve> Weigh<E> {
     pub(super) fn new(kernels: &'static Kernels<E>, grid: Grid, conv: &Conv) -> Self {
@@ -167,14 +171,20 @@ impl<E: Float + Convolve> Weigh<E> {
             unsafe { (self.kernels.sum_lanes)(sums.as_ptr(), dw.as_mut_ptr(), dw.len()) }
             return;
         }
-        let rows = sums.chunks_exact(self.vectors() * lanes);
-        for (dw, sums) in dw.chunks_exact_mut(self.inputs * self.taps).zip(rows) {
-            let blocks = dw.chunks_mut(lanes * self.taps).zip(sums.chunks_exact(lanes * self.taps));
-            for (dw, sums) in blocks {
-                for (c, dw) in dw.chunks_exact_mut(self.taps).enumerate() {
-                    dw.iter_mut().zip(sums[c..].iter().step_by(lanes)).for_each(|(dw, sum)| *dw = *sum);
+        let (row, vectors) = (self.inputs * self.taps, self.vectors() * lanes);
+        let parts = self.outputs.min(PARTS);
+        let shared = Shared(dw.as_mut_ptr());
+        run(parts, dw.len() * FINISHED, |part| {
+            for o in share(self.outputs, parts, part) {
+                // SAFETY: output o is one of all, and in one part.
+                let dw = unsafe { from_raw_parts_mut(shared.get().add(o * row), row) };
+                let sums = &sums[o * vectors..][..vectors];
+                for (dw, sums) in dw.chunks_mut(lanes * self.taps).zip(sums.chunks_exact(lanes * self.taps)) {
+                    let channels = dw.len() / self.taps;
+                    // SAFETY: the caller's contract.
+                    unsafe { spread::turn(self.kernels, (sums, lanes), (dw, self.taps), (self.taps, channels)) }
                 }
             }
-        }
+        });
     }
 }

@@ -106,12 +106,10 @@ where
             }
             p += U * V::LANES;
         }
-        while p + V::LANES <= k {
-            step::<V, R, C>(&mut sums[0], |i, step| V::load(i.add(p + step)), (a, a_row), (b, b_step));
+        while p < k {
+            let count = V::LANES.min(k - p);
+            step::<V, R, C>(&mut sums[0], |i, step| V::load_first(i.add(p + step), count), (a, a_row), (b, b_step));
             p += V::LANES;
-        }
-        if p < k {
-            step::<V, R, C>(&mut sums[0], |i, step| V::load_first(i.add(p + step), k - p), (a, a_row), (b, b_step));
         }
         for i in 0..R {
             for j in 0..C {

@@ -4,7 +4,9 @@
 // strides of the grid, unless their comment says that a grid's direction has a meaning. Sums have an order that depends on the
 // sizes and the grid alone.
 
+#ifndef THREADS
 #define THREADS 256
+#endif
 #define EVERY_LANE 0xffffffffu
 
 struct Stats {
@@ -17,6 +19,9 @@ struct Stats {
     unsigned long long steps;
     long long bad_label;
 };
+
+/// `diverged`, where it is not the loss but the norm of gradients to be clipped that is no finite number: `loss` is that norm then.
+#define DIVERGED_BY_NORM 2
 
 /// Whether training has stopped: then nothing is changed any more.
 __device__ __forceinline__ bool stopped(const Stats* stats) {
@@ -139,7 +144,7 @@ template <class V, class F> __device__ __forceinline__ V fold_lanes(V value, uns
     return value;
 }
 
-/// All values of a block of 256 threads as one.
+/// All values of a block as one.
 template <class V, class F> __device__ __forceinline__ V fold_block(V value, F f) {
     __shared__ V of_warps[THREADS / 32];
     value = fold_lanes(value, 32, f);
@@ -164,13 +169,15 @@ template <bool BLOCK> struct Rows {
     /// The first row of this group of lanes, and the distance to its next.
     size_t first, stride;
 
-    __device__ __forceinline__ explicit Rows(unsigned n) {
+    __device__ __forceinline__ explicit Rows(unsigned n) : Rows(n, blockIdx.x, gridDim.x) {}
+    /// Of the blocks that share the rows, one.
+    __device__ __forceinline__ Rows(unsigned n, size_t block, size_t blocks) {
         lanes = BLOCK ? THREADS : 32;
         if (!BLOCK)
             while (lanes > 1 && lanes / 2 >= n) lanes /= 2;
         lane = threadIdx.x % lanes;
-        first = blockIdx.x * (size_t)(THREADS / lanes) + threadIdx.x / lanes;
-        stride = gridDim.x * (size_t)(THREADS / lanes);
+        first = block * (THREADS / lanes) + threadIdx.x / lanes;
+        stride = blocks * (THREADS / lanes);
     }
 
     /// `f(row)` for each row; past the last one with n = 0 elements, as all lanes of a warp stay together.
