@@ -20,6 +20,7 @@ mod memory;
 mod nccl;
 mod network;
 mod optimizer;
+mod plan;
 mod shapes;
 mod small;
 mod statistics;
