@@ -44,8 +44,9 @@
 //!
 //! A step of a small network takes hardly longer than the starting of its dozen kernels. So it runs as one kernel that is
 //! written for the network, or as two that share the samples among several blocks, if that is the faster way: both are
-//! measured at the second step with batches of one size. That is for networks of `Linear` layers and activations with a
-//! formula, up to 1024 inputs and 128 outputs a layer, batches of up to 1024 samples, all losses and optimizers, one GPU.
+//! measured at the second step with batches of one size. That is for networks of up to 16 layers, `Linear` and activations
+//! with a formula, up to 1024 inputs and 128 outputs a layer, batches of up to 1024 samples, all losses and optimizers, and
+//! one GPU. Those kernels compute products in `f32`, whatever is permitted.
 //!
 //! Numbers are those of the CPU up to rounding: `f32` products are computed in `f32` unless
 //! [`set_float32_matmul_precision`] permits TF32 ([`Precision::High`]) or bf16 ([`Precision::Bf16`]).

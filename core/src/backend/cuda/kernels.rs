@@ -39,7 +39,8 @@ macro_rules! files {
 files! {
     ACTIVATION = => "activation.cu", CAST = => "cast.cu", CONV = => "conv.cu", EACH = => "each.cu",
     GATHER = => "gather.cu", LOSS = "loss.cuh" => "loss.cu", OPTIMIZER = "optimizer.cuh" => "optimizer.cu",
-    POOL = => "pool.cu", REDUCE = => "reduce.cu", ROWS = => "rows.cu", SMALL = "loss.cuh" "optimizer.cuh" => "small.cu",
+    POOL = => "pool.cu", REDUCE = => "reduce.cu", ROWS = => "rows.cu",
+    SMALL = "loss.cuh" "optimizer.cuh" "layers.cuh" => "small.cu",
 }
 
 /// What every file begins with.
@@ -210,7 +211,7 @@ mod tests {
     use super::*;
     use crate::backend::cuda::library;
     use crate::backend::cuda::network::definitions;
-    use crate::backend::cuda::small;
+    use crate::backend::cuda::plan;
     use crate::nn::activation::bits;
     use crate::nn::{
         Activation, ELU, Formula, GELU, GELUTanh, Hardtanh, LeakyReLU, ReLU, SiLU, Sigmoid, Softplus, Tanh,
@@ -251,7 +252,7 @@ mod tests {
             }
         }
         // Those of networks have to keep what they compute in registers.
-        for program in small::examples() {
+        for program in plan::examples() {
             for architecture in ["sm_80", "sm_90"] {
                 let mut options = program.options(architecture);
                 options.push("--ptxas-options=-v".to_owned());

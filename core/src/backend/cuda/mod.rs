@@ -26,6 +26,7 @@ mod nccl;
 mod network;
 mod optimizer;
 mod pass;
+mod plan;
 mod relu;
 mod shapes;
 mod small;
