@@ -204,7 +204,8 @@ fn steps_are_of_the_samples_of_all_ranks() {
         let line = Line::from_parameters(&[0.0, 0.5]).unwrap();
         let trainer = Trainer::new(line, MSELoss, SGD::new(0.1)).clip_grad_norm(1.0).on(&gpu).unwrap();
         let mut trainer = trainer.data_parallel(&group).unwrap();
-        let (zeros, y): (Tensor<Shape![2, 1]>, Tensor<Shape![2, 1]>) = (Tensor::zeros(), Tensor::ones());
+        let zeros: Tensor<Shape![2, 1]> = Tensor::zeros();
+        let y: Tensor<Shape![2, 1]> = Tensor::ones();
         let losses: Vec<_> = (0..4).map(|_| trainer.step(&zeros, &y).unwrap().to_string()).collect();
         println!("losses of a line: {}", losses.join(" "));
         // Of one rank: in f32 the loss is a number, but not its derivative.
