@@ -147,7 +147,7 @@ pub trait Float:
     /// The number closest to `value`.
     fn of(value: f64) -> Self;
 
-    /// The error function: [`math::erf`](crate::math::erf).
+    /// The error function: [`math::erf`].
     #[must_use]
     fn erf(self) -> Self;
 }

@@ -181,11 +181,13 @@ fn random_geometries() {
     }
 }
 
-/// Weights that do not stay in a cache, and results in several strips.
+/// Weights that do not stay in a cache, results in several strips, and a window too large to be turned at once.
 #[test]
 fn large_sizes() {
     let mut rng = Generator::manual_seed(5);
-    for (channels, window) in [((130, 70), square(6, 3, 1, 1, 1)), ((2, 40), square(70, 3, 1, 1, 1))] {
+    for (channels, window) in
+        [((130, 70), square(6, 3, 1, 1, 1)), ((2, 40), square(70, 3, 1, 1, 1)), ((8, 8), square(12, 12, 1, 6, 1))]
+    {
         let conv = Conv { in_channels: channels.0, out_channels: channels.1, window };
         for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
             check::<f32, ReLU>(isa, 3, &conv, &mut rng, true);
