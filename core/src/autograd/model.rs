@@ -57,7 +57,7 @@ impl<M: Model> Accumulate for Gradients<M> {
     }
 }
 
-impl<M: Model + 'static> ModelVariable<M> {
+impl<M: Model> ModelVariable<M> {
     pub(crate) fn new(model: &M) -> Self {
         let gradient = Gradient::new(true);
         let place = Rc::clone(&gradient);

@@ -16,7 +16,7 @@ use crate::tensor::on_gpu::{assigned, cumsum, mapped, signed};
 use crate::tensor::{Tensor, sure};
 use std::rc::Rc;
 
-impl<M: Model + 'static> ModelVariable<M> {
+impl<M: Model> ModelVariable<M> {
     /// [`ModelVariable::forward`].
     pub(super) fn forward_on_gpu<X>(&self, x: &Variable<X, M::Elem>) -> Variable<X::Of<M::Output>, M::Elem>
     where
