@@ -47,6 +47,9 @@ pub use element::{Element, Float, Numeric};
 pub use generator::Generator;
 #[doc(hidden)]
 pub use plywood_core::__private;
+#[cfg(feature = "autograd")]
+#[doc(inline)]
+pub use plywood_core::autograd;
 #[cfg(feature = "nccl")]
 #[doc(inline)]
 pub use plywood_core::distributed;
@@ -57,7 +60,7 @@ pub use plywood_core::plot;
 pub use plywood_core::{Error, MoveError, Result, math, num_threads, set_num_threads};
 #[doc(inline)]
 pub use plywood_core::{
-    autograd, backend, data, dim, element, generator, graph, guide, io, loss, nn, optim, shape, tensor, train,
+    backend, data, dim, element, generator, graph, guide, io, loss, nn, optim, shape, tensor, train,
 };
 #[doc(inline)]
 pub use plywood_macros::{Shape, Size, sequential, tensor};

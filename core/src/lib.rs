@@ -6,6 +6,7 @@
 #[cfg(test)]
 extern crate self as plywood;
 
+#[cfg(feature = "autograd")]
 pub mod autograd;
 pub mod backend;
 pub mod data;

@@ -1,5 +1,6 @@
 //! Everything a program needs: `use plywood::prelude::*;`
 
+#[cfg(feature = "autograd")]
 pub use crate::autograd::{Variable, no_grad};
 pub use crate::backend::Device;
 #[cfg(feature = "csv")]

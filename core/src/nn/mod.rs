@@ -44,6 +44,7 @@ pub use conv::{Conv2d, Conv2dView};
 pub use layer::{Backward, Forward, Fuse, Layer, LayerInfo, TensorInfo, Then};
 pub use linear::{Linear, LinearView};
 pub use max_pool::MaxPool2d;
+#[cfg(feature = "autograd")]
 pub(crate) use model::Wanted;
 pub use model::{At, Gradients, Model, Uninit};
 #[doc(hidden)]

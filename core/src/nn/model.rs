@@ -3,6 +3,7 @@
 use super::on::{self, OnBatch, OnStep};
 use super::workspace::Parts;
 use super::{Forward, Layer, StateTensor, Summary, Workspace, summary};
+#[cfg(feature = "autograd")]
 use crate::autograd::ModelVariable;
 use crate::backend::{Buffer, Device};
 use crate::dim::Dyn;
@@ -326,6 +327,7 @@ pub trait Model: Layer + Sized + 'static {
     }
 
     /// The network as a function in expressions of variables; see [`ModelVariable`].
+    #[cfg(feature = "autograd")]
     #[must_use]
     fn requires_grad(&self) -> ModelVariable<Self> {
         ModelVariable::new(self)

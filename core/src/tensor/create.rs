@@ -1,4 +1,6 @@
-use super::{Storage, Tensor, TensorView, TensorViewMut};
+#[cfg(feature = "autograd")]
+use super::Storage;
+use super::{Tensor, TensorView, TensorViewMut};
 use crate::backend::{Buffer, Device};
 use crate::dim::{Dim, Dyn, StaticDim};
 use crate::element::{Element, Float, Numeric};
@@ -91,6 +93,7 @@ impl<S: Shape, E: Element> Tensor<S, E> {
     }
 
     /// [`full_of`](Tensor::full_of), where another tensor is.
+    #[cfg(feature = "autograd")]
     #[cfg_attr(not(feature = "cuda"), expect(unused_variables))]
     pub(crate) fn full_beside<T: Shape, F: Element, B: Storage<F>>(
         shape: S,

@@ -50,13 +50,17 @@ pub use create::FromNumel;
 #[doc(hidden)]
 pub use create::literal;
 pub use index::Along;
+#[cfg(feature = "autograd")]
 pub(crate) use join::Times;
 pub use join::{Concat, Holds, Join, Joins, Parts, Splits, Stack, TryConcat, TryJoins};
+#[cfg(feature = "autograd")]
 pub(crate) use lanes::around;
 pub use matmul::{Inner, MatMul, SameBatch, TryInner, TrySameBatch};
 #[cfg(feature = "npy")]
 pub(crate) use permute::permuted;
-pub(crate) use reduce::{argmax, sum};
+pub(crate) use reduce::argmax;
+#[cfg(feature = "autograd")]
+pub(crate) use reduce::sum;
 pub use reshape::SameNumel;
 pub use rows::{Rows, RowsIter};
 

@@ -71,6 +71,7 @@ impl<S: Rows, E: Element, B: Storage<E>> Tensor<S, E, B> {
     }
 
     /// A row of its own, where this tensor is; `None` outside.
+    #[cfg(feature = "autograd")]
     pub(crate) fn row_owned(&self, index: usize) -> Option<Tensor<S::Row, E>> {
         #[cfg(feature = "cuda")]
         if let Some(x) = self.array() {
