@@ -35,7 +35,7 @@
 //! ```
 //!
 //! A [`Trainer`](crate::train::Trainer) brings each batch to the GPU while the one before is computed, and records the whole
-//! step (forward, loss, backward, update) as one CUDA graph, which then runs by a single call; losses stay on the GPU until
+//! step (forward, loss, backward, clipping, update) as one CUDA graph, which then runs by a single call; losses stay on the GPU until
 //! an epoch is over. Parameters, gradients and moments are one block of memory each. Products of matrices are cuBLASLt's, by
 //! the algorithm that was the fastest when it was first computed. So is decided, too, whether the same kernel adds the bias
 //! and takes the ReLU, whether on the way back it takes the ReLU's derivative, from a mask of a bit an element, and the bias's
@@ -45,8 +45,8 @@
 //! A step of a small network takes hardly longer than the starting of its dozen kernels. So it runs as one kernel that is
 //! written for the network, or as two that share the samples among several blocks, if that is the faster way: both are
 //! measured at the second step with batches of one size. That is for networks of up to 16 layers, `Linear` and activations
-//! with a formula, up to 1024 inputs and 128 outputs a layer, batches of up to 1024 samples, all losses and optimizers, and
-//! one GPU. Those kernels compute products in `f32`, whatever is permitted.
+//! with a formula, up to 1024 inputs and 128 outputs a layer, batches of up to 1024 samples, all losses and optimizers, one
+//! GPU, and gradients that are not clipped. Those kernels compute products in `f32`, whatever is permitted.
 //!
 //! Numbers are those of the CPU up to rounding: `f32` products are computed in `f32` unless
 //! [`set_float32_matmul_precision`] permits TF32 ([`Precision::High`]) or bf16 ([`Precision::Bf16`]).
@@ -63,7 +63,8 @@
 //!
 //! A tensor on a GPU has the operations that it has on the CPU, with the same results up to rounding, and they stay on the
 //! GPU: arithmetic, functions of each element, comparisons, casts, reductions, `softmax`, `cumsum`, `sort`, `topk`, products
-//! of matrices, other shapes, joins, parts and picks; so have [variables](crate::autograd) with their gradients.
+//! of matrices, other shapes, joins, parts and picks; so have [variables](crate::autograd) with their gradients, and networks in their
+//! expressions.
 //!
 //! ```
 //! use plywood::prelude::*;
