@@ -34,13 +34,14 @@
 //! # Ok::<(), plywood::Error>(())
 //! ```
 //!
-//! A [`Trainer`](crate::train::Trainer) brings each batch to the GPU while the one before is computed, and records the whole
-//! step (forward, loss, backward, clipping, update) as one CUDA graph, which then runs by a single call; losses stay on the GPU until
-//! an epoch is over. Parameters, gradients and moments are one block of memory each. Products of matrices are cuBLASLt's, by
-//! the algorithm that was the fastest when it was first computed. So is decided, too, whether the same kernel adds the bias
-//! and takes the ReLU, whether on the way back it takes the ReLU's derivative, from a mask of a bit an element, and the bias's
-//! gradient, and whether a convolution is cuDNN's, of which only algorithms are taken that give the same bits every time.
-//! Everything else is kernels of Plywood's own, compiled on the first use for the GPU that is there, and kept on disk.
+//! A [`Trainer`](crate::train::Trainer) brings each batch to the GPU while the one before is computed, and records the
+//! whole step (forward, loss, backward, clipping, update) as one CUDA graph, which then runs by a single call; losses
+//! stay on the GPU until an epoch is over. Parameters, gradients and moments are one block of memory each. Products of
+//! matrices are cuBLASLt's, by the algorithm that was the fastest when it was first computed. So is decided, too,
+//! whether the same kernel adds the bias and takes the ReLU, whether on the way back it takes the ReLU's derivative,
+//! from a mask of a bit an element, and the bias's gradient, and whether a convolution is cuDNN's, of which only
+//! algorithms are taken that give the same bits every time. Everything else is kernels of Plywood's own, compiled on
+//! the first use for the GPU that is there, and kept on disk.
 //!
 //! A step of a small network takes hardly longer than the starting of its dozen kernels. So it runs as one kernel that is
 //! written for the network, or as two that share the samples among several blocks, if that is the faster way: both are
@@ -61,10 +62,10 @@
 //! layer, loss or optimizer of your own has no kernel: a network with it is an
 //! [`Error::NoKernel`](crate::Error::NoKernel) that names it.
 //!
-//! A tensor on a GPU has the operations that it has on the CPU, with the same results up to rounding, and they stay on the
-//! GPU: arithmetic, functions of each element, comparisons, casts, reductions, `softmax`, `cumsum`, `sort`, `topk`, products
-//! of matrices, other shapes, joins, parts and picks; so have [variables](crate::autograd) with their gradients, and networks in their
-//! expressions.
+//! A tensor on a GPU has the operations that it has on the CPU, with the same results up to rounding, and they stay on
+//! the GPU: arithmetic, functions of each element, comparisons, casts, reductions, `softmax`, `cumsum`, `sort`, `topk`,
+//! products of matrices, other shapes, joins, parts and picks; so have [variables](crate::autograd) with their
+//! gradients, and networks in their expressions.
 //!
 //! ```
 //! use plywood::prelude::*;
