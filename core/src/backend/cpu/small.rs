@@ -44,7 +44,7 @@ struct Product<'a, E> {
 #[allow(private_interfaces)]
 pub trait Small: Sized {
     fn product<S: Simd, A: Activation>(job: Product<'_, Self>);
-    fn dots<S: Simd>(job: Product<'_, Self>);
+    fn dots<S: Simd, A: Activation>(job: Product<'_, Self>);
     fn column_sums<S: Simd>(b: &[Self], y: &mut [Self]);
     /// `to[cols, rows] = from[rows, cols]ᵀ`.
     fn transpose<S: Simd>(from: &[Self], to: &mut [Self], sizes: (usize, usize));
@@ -81,23 +81,23 @@ macro_rules! small {
             }
 
             #[cfg_attr(not(debug_assertions), inline(always))]
-            fn dots<S: Simd>(job: Product<'_, $E>) {
+            fn dots<S: Simd, A: Activation>(job: Product<'_, $E>) {
                 check(&job, true);
                 // SAFETY: see above.
                 unsafe {
                     #[cfg(target_arch = "x86_64")]
                     if S::AVX512 && job.sizes.1 > $half {
-                        return dots::<$V512>(job);
+                        return dots::<$V512, A>(job);
                     }
                     #[cfg(target_arch = "x86_64")]
                     if S::AVX2 {
-                        return dots::<$V256>(job);
+                        return dots::<$V256, A>(job);
                     }
                     #[cfg(target_arch = "aarch64")]
                     if S::NEON {
-                        return dots::<$V128>(job);
+                        return dots::<$V128, A>(job);
                     }
-                    dots::<Portable<$E, $lanes>>(job);
+                    dots::<Portable<$E, $lanes>, A>(job);
                 }
             }
 
@@ -284,9 +284,9 @@ unsafe fn store_first<V: Vector>(vector: V, to: *mut V::E, n: usize) {
     }
 }
 
-/// `y[m, n] = init + a[m, k] · b[n, k]ᵀ`: each number a sum along both operands' rows.
+/// `y[m, n] = A(init + a[m, k] · b[n, k]ᵀ)`: each number a sum along both operands' rows.
 #[inline(always)]
-unsafe fn dots<V: Vector>(job: Product<'_, V::E>)
+unsafe fn dots<V: Vector, A: Activation>(job: Product<'_, V::E>)
 where
     V::E: Float,
 {
@@ -296,18 +296,20 @@ where
         // SAFETY: the caller's contract; column j and the three after it are in b and y.
         unsafe {
             while j + 4 <= n {
-                let sums = V::four_sums(dot::<V, 4>(&job, i, j));
-                let y = &mut job.y[i * n + j..][..4];
-                match job.init {
-                    Some(init) => y.iter_mut().zip(&init[j..]).zip(sums).for_each(|((y, init), sum)| *y = *init + sum),
-                    None => y.copy_from_slice(&sums),
+                let mut sums = V::four_sums(dot::<V, 4>(&job, i, j));
+                if let Some(init) = job.init {
+                    sums.iter_mut().zip(&init[j..]).for_each(|(sum, init)| *sum = *init + *sum);
                 }
+                if !A::IDENTITY {
+                    sums.iter_mut().for_each(|y| *y = A::forward(*y));
+                }
+                job.y[i * n + j..][..4].copy_from_slice(&sums);
                 j += 4;
             }
             while j < n {
                 let [sum] = dot::<V, 1>(&job, i, j);
                 let sum = sum.sum();
-                job.y[i * n + j] = job.init.map_or(sum, |init| init[j] + sum);
+                job.y[i * n + j] = A::forward(job.init.map_or(sum, |init| init[j] + sum));
                 j += 1;
             }
         }
@@ -400,23 +402,33 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
     b: Option<&[E]>,
     y: &mut [E],
     slopes: &mut [E],
-    (rows, inputs, outputs): (usize, usize, usize),
+    sizes @ (rows, inputs, outputs): (usize, usize, usize),
 ) {
-    let sizes = (rows, inputs, outputs);
-    if inputs >= 8 && (rows <= 2 || outputs <= 4) {
-        E::dots::<S>(Product { a: x, a_row: inputs, a_col: 1, b: w, b_row: inputs, y, init: b, sizes });
-    } else {
-        with_scratch!(inputs * outputs, |wt| {
-            E::transpose::<S>(w, wt, (outputs, inputs));
-            let job = Product { a: x, a_row: inputs, a_col: 1, b: wt, b_row: outputs, y, init: b, sizes };
-            if rows == 1 && A::FROM_OUTPUT {
-                // At once, as the stores of y and its loads would wait for each other.
-                return E::product::<S, A>(Product { sizes: (1, inputs, outputs), ..job });
-            }
-            E::product::<S, Pass>(job);
-        });
+    let job = Product { a: x, a_row: inputs, a_col: 1, b: w, b_row: inputs, y: &mut *y, init: b, sizes };
+    // At once, as the stores of y and its loads would wait for each other; but not in fours what are more.
+    if rows == 1 && A::FROM_OUTPUT && (inputs < 8 || outputs <= 4) {
+        return linear::<E, S, A>(job);
     }
+    linear::<E, S, Pass>(job);
     activate_keeping::<E, A>(y, slopes);
+}
+
+/// `y = A(x · wᵀ + b)`, with w in the place of its transpose.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn linear<E: Float, S: Simd, A: Activation>(job: Product<'_, E>) {
+    let (w, sizes @ (rows, inputs, outputs)) = (job.b, job.sizes);
+    if inputs >= 8 && (rows <= 2 || outputs <= 4) || rows == 1 && outputs == 4 {
+        return E::dots::<S, A>(job);
+    }
+    with_scratch!(inputs * outputs, |wt| {
+        E::transpose::<S>(w, wt, (outputs, inputs));
+        let job = Product { b: wt, b_row: outputs, ..job };
+        // The one row as a constant, where it is one.
+        if rows == 1 {
+            return E::product::<S, A>(Product { sizes: (1, inputs, outputs), ..job });
+        }
+        E::product::<S, A>(Product { sizes, ..job });
+    });
 }
 
 /// The gradients of [`forward`], as [`super::linear_backward`].
