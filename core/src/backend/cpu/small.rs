@@ -416,7 +416,7 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
 /// `y = A(x · wᵀ + b)`, with w in the place of its transpose.
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn linear<E: Float, S: Simd, A: Activation>(job: Product<'_, E>) {
-    let (w, sizes @ (rows, inputs, outputs)) = (job.b, job.sizes);
+    let (w, (rows, inputs, outputs)) = (job.b, job.sizes);
     if inputs >= 8 && (rows <= 2 || outputs <= 4) || rows == 1 && outputs == 4 {
         return E::dots::<S, A>(job);
     }
@@ -427,7 +427,7 @@ fn linear<E: Float, S: Simd, A: Activation>(job: Product<'_, E>) {
         if rows == 1 {
             return E::product::<S, A>(Product { sizes: (1, inputs, outputs), ..job });
         }
-        E::product::<S, A>(Product { sizes, ..job });
+        E::product::<S, A>(job);
     });
 }
 
