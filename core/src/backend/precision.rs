@@ -32,7 +32,8 @@ pub fn float32_matmul_precision() -> Precision {
 /// It is about the products in linear layers, forward and backward, and in `matmul`, where `y[m, n] = a[m, k] · b[k, n]`
 /// has m, k and n of 32 or more: smaller products gain nothing and stay `f32`, and so do `f64` and convolutions,
 /// except that those of cuDNN on a GPU are computed in TF32 with `High` and `Bf16`.
-/// Parameters, gradients and everything between two products stay `f32` in any case.
+/// Parameters, gradients and everything between two products stay `f32` in any case. No loss needs to be scaled: bf16 and
+/// TF32 have the exponents of `f32`, so that small gradients do not become zero.
 ///
 /// # Precision
 ///
