@@ -3,10 +3,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <vector>
 
-#include "injection.h"
+#include "enter.h"
 #include "interface.h"
 #include "product.h"
 
@@ -52,17 +51,6 @@ struct HeuristicResult {
 static_assert(sizeof(HeuristicResult) == 96, "the layout of cublasLtMatmulHeuristicResult_t");
 
 constexpr uint64_t algo_mark = 0x646f6f77796c70;
-
-Injection& injection() {
-  static Injection rules;
-  return rules;
-}
-std::mutex mutex;
-#define ENTER()                                              \
-  do {                                                       \
-    std::lock_guard<std::mutex> lock(mutex);                 \
-    if (int code = injection().next(__func__)) return code;  \
-  } while (0)
 
 // As it stands in messages, in PLYWOOD_EMULATOR_SLOW and in PLYWOOD_EMULATOR_RUNS.
 const char* name_of(uint32_t epilogue) {

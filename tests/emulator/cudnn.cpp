@@ -3,10 +3,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <vector>
 
-#include "injection.h"
+#include "enter.h"
 #include "interface.h"
 
 using namespace emulator;
@@ -68,17 +67,6 @@ struct Job {
   void* workspace;
   size_t workspace_size;
 };
-
-Injection& injection() {
-  static Injection rules;
-  return rules;
-}
-std::mutex mutex;
-#define ENTER()                                              \
-  do {                                                       \
-    std::lock_guard<std::mutex> lock(mutex);                 \
-    if (int code = injection().next(__func__)) return code;  \
-  } while (0)
 
 int refuse(int status, const char* why) {
   fprintf(stderr, "plywood emulator: convolution: %s\n", why);

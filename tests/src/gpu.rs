@@ -1,6 +1,8 @@
 //! The GPU that tests run on: a real one, or the emulated one, which can be told to fail.
 
-use plywood::Device;
+use crate::compare::assert_close;
+use plywood::nn::{Activate, Activation, Formula};
+use plywood::{Device, Float};
 use std::process::Command;
 
 /// The first GPU; `None`, said aloud, where there is none.
@@ -40,6 +42,35 @@ pub fn emulated(test: &str, variables: &[(&str, &str)]) -> Option<Device> {
 pub fn in_a_process_of_its_own(test: &str, variables: &[(&str, &str)]) -> bool {
     output_of_a_process(test, variables).is_none()
 }
+
+/// Every number is the other, up to a share of itself or, where it is small, of a tenth of the largest.
+///
+/// # Panics
+/// Where one is not.
+pub fn close<E: Float>(what: &str, got: &[E], expected: &[E], tolerance: f64) {
+    let expected: Vec<f64> = expected.iter().map(|x| x.to_f64().unwrap_or(f64::NAN)).collect();
+    let largest = expected.iter().fold(1e-3, |largest: f64, x| largest.max(x.abs()));
+    assert_close(what, got, &expected, largest * 0.1, tolerance);
+}
+
+/// x², with a formula for GPUs.
+#[derive(Debug)]
+pub struct SquareFn;
+
+impl Activation for SquareFn {
+    const KIND: &'static str = "Square";
+    const FROM_OUTPUT: bool = false;
+    const CUDA: Option<Formula> = Some(Formula { forward: "x * x", derivative: "a * v", constants: [2.0, 0.0] });
+    fn forward<E: Float>(x: E) -> E {
+        x * x
+    }
+    fn derivative<E: Float>(x: E) -> E {
+        x + x
+    }
+}
+
+/// A user's activation.
+pub type Square<S> = Activate<SquareFn, S>;
 
 /// What a process that is started for one test, with these variables, says; `None` if this is it.
 ///

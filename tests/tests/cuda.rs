@@ -4,20 +4,9 @@
 use core::marker::PhantomData;
 use plywood::MoveError;
 use plywood::backend::Buffer;
-use plywood::nn::{Activate, Activation, Backward, Formula, Forward, Gradients, Layer};
+use plywood::nn::{Backward, Forward, Gradients, Layer};
 use plywood::prelude::*;
-use plywood_tests::gpu::{emulated, gpu, in_a_process_of_its_own};
-
-/// Every number is the other, up to a share of itself or, where it is small, of a tenth of the largest.
-fn close<E: Float>(what: &str, got: &[E], expected: &[E], tolerance: f64) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    let wide = |x: &E| x.to_f64().unwrap();
-    let largest = expected.iter().map(wide).fold(1e-3, |largest: f64, x| largest.max(x.abs()));
-    for (i, (got, expected)) in got.iter().map(wide).zip(expected.iter().map(wide)).enumerate() {
-        let error = (got - expected).abs() / expected.abs().max(largest * 0.1);
-        assert!(error < tolerance || got.is_nan() && expected.is_nan(), "{what}: number {i} is {got}, not {expected}");
-    }
-}
+use plywood_tests::gpu::{Square, close, emulated, gpu, in_a_process_of_its_own};
 
 /// A copy on the CPU.
 fn here<M: Model>(model: &M) -> M {
@@ -61,23 +50,6 @@ macro_rules! compare_both {
         }
     }};
 }
-
-/// x², with a formula for GPUs.
-struct SquareFn;
-
-impl Activation for SquareFn {
-    const KIND: &'static str = "Square";
-    const FROM_OUTPUT: bool = false;
-    const CUDA: Option<Formula> = Some(Formula { forward: "x * x", derivative: "a * v", constants: [2.0, 0.0] });
-    fn forward<E: Float>(x: E) -> E {
-        x * x
-    }
-    fn derivative<E: Float>(x: E) -> E {
-        x + x
-    }
-}
-
-type Square<S> = Activate<SquareFn, S>;
 
 sequential! { #[derive(Debug)] struct ReLUs { Linear(6, 40), ReLU, Linear(_, 33, bias = false), ReLU, Linear(_, 3) } }
 sequential! { struct LeakyReLUs: 6 => 3 { LeakyReLU(negative_slope = 0.2), Linear(6, 4), LeakyReLU(negative_slope = -0.1), Linear(_, 3) } }

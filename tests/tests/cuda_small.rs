@@ -3,11 +3,9 @@
 //! one or the other look slow. Without a GPU nothing is checked, unless `PLYWOOD_REQUIRE_CUDA` is set.
 #![cfg(feature = "cuda")]
 
-use plywood::nn::{Activate, Activation, Formula};
 use plywood::prelude::*;
-use std::process::Command;
+use plywood_tests::gpu::{Square, close, is_emulated, output_of_a_process, runs};
 
-const CHILD: &str = "PLYWOOD_TEST_CHILD";
 /// Kernels that belong to only one of the two ways.
 const OWN: [&str; 3] = ["small_step", "small_part", "small_update"];
 const RECORDED: &str = "loss_finish";
@@ -15,64 +13,21 @@ const RECORDED: &str = "loss_finish";
 /// The GPU, if there is something to check on it in this process: one that is emulated is checked in a process of its own for
 /// each way.
 fn gpu(test: &str) -> Option<Device> {
-    let gpu = match Device::cuda(0) {
-        Ok(gpu) => gpu,
-        Err(error) => {
-            assert!(std::env::var_os("PLYWOOD_REQUIRE_CUDA").is_none(), "{error}");
-            eprintln!("not checked: {error}");
-            return None;
-        }
-    };
-    if !format!("{gpu:#}").contains("emulator") || std::env::var(CHILD).is_ok_and(|child| child == test) {
+    let gpu = plywood_tests::gpu::gpu()?;
+    if !is_emulated(&gpu) {
         return Some(gpu);
     }
     let ran = |slow: &str| {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([test, "--exact", "--nocapture"]).env(CHILD, test);
-        command.env("PLYWOOD_EMULATOR_SLOW", slow).env("PLYWOOD_EMULATOR_RUNS", "1");
-        let output = command.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "with slow {slow}: {text}");
-        let times = |kernel: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(&format!("plywood emulator: {kernel} ran ")));
-            line.map_or(0, |rest| rest.split(' ').next().unwrap().parse().unwrap())
-        };
-        let own: usize = times(OWN[0]) + times(OWN[1]);
-        (own, times(RECORDED))
+        let variables = [("PLYWOOD_EMULATOR_SLOW", slow), ("PLYWOOD_EMULATOR_RUNS", "1")];
+        let text = output_of_a_process(test, &variables)?;
+        Some((runs(&text, OWN[0]) + runs(&text, OWN[1]), runs(&text, RECORDED)))
     };
+    let Some((own, recorded)) = ran(RECORDED) else { return Some(gpu) };
+    let Some((few, many)) = ran(&OWN.join(",")) else { return Some(gpu) };
     // The way that looks slow runs when it is measured, and the recorded one in each first step.
-    let ((own, recorded), (few, many)) = (ran(RECORDED), ran(&OWN.join(",")));
     assert!(own > few && many > recorded, "{own}, {recorded}; {few}, {many}");
     None
 }
-
-/// Every number is the other, up to a share of itself or, where it is small, of a tenth of the largest.
-fn close<E: Float>(what: &str, got: &[E], expected: &[E], tolerance: f64) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    let wide = |x: &E| x.to_f64().unwrap();
-    let largest = expected.iter().map(wide).fold(1e-3, |largest: f64, x| largest.max(x.abs()));
-    for (i, (got, expected)) in got.iter().map(wide).zip(expected.iter().map(wide)).enumerate() {
-        let error = (got - expected).abs() / expected.abs().max(largest * 0.1);
-        assert!(error < tolerance, "{what}: number {i} is {got}, not {expected}");
-    }
-}
-
-/// x², with a formula for GPUs.
-struct SquareFn;
-
-impl Activation for SquareFn {
-    const KIND: &'static str = "Square";
-    const FROM_OUTPUT: bool = false;
-    const CUDA: Option<Formula> = Some(Formula { forward: "x * x", derivative: "a * v", constants: [2.0, 0.0] });
-    fn forward<E: Float>(x: E) -> E {
-        x * x
-    }
-    fn derivative<E: Float>(x: E) -> E {
-        x + x
-    }
-}
-
-type Square<S> = Activate<SquareFn, S>;
 
 sequential! { struct Tiny { Linear(6, 4), Sigmoid, Linear(_, 1) } }
 sequential! { #[derive(Debug)] struct ReLUs { Linear(6, 40), ReLU, Linear(_, 33, bias = false), ReLU, Linear(_, 3) } }
