@@ -11,7 +11,7 @@ pub use crate::element::{Element, Float, Label, Numeric};
 pub use crate::generator::Generator;
 pub use crate::loss::{BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Loss, MSELoss};
 pub use crate::nn::{Gradients, Layer, Model, Workspace};
-pub use crate::optim::{Adam, Optimizer, SGD};
+pub use crate::optim::{Adam, AdamW, Optimizer, SGD};
 pub use crate::shape::{Features, Shape, StaticShape};
 pub use crate::tensor::{Join, Tensor, TensorView, TensorViewMut};
 pub use crate::train::{ConfusionMatrix, Fit, Trainer, accuracy};

@@ -68,6 +68,10 @@ def adam(lr, **options):
     return lambda parameters: torch.optim.Adam(parameters, lr=lr, **options)
 
 
+def adamw(lr, **options):
+    return lambda parameters: torch.optim.AdamW(parameters, lr=lr, **options)
+
+
 def numbers(*sizes):
     return torch.randn(*sizes)
 
@@ -121,7 +125,7 @@ CASES = {
         net(nn.Linear(5, 7), nn.Softmax(dim=-1), nn.Linear(7, 3), nn.LogSoftmax(dim=-1)),
         (3, 5), numbers(3, 3), nn.MSELoss(), sgd(0.1, momentum=0.9, weight_decay=0.05, nesterov=True),
     ),
-    "sandwich": (sandwich(), (5, 7), numbers(5, 7), nn.MSELoss(), adam(0.01, betas=(0.5, 0.9))),
+    "sandwich": (sandwich(), (5, 7), numbers(5, 7), nn.MSELoss(), adamw(0.01, betas=(0.5, 0.9))),
     "scaled": (
         net(("scale", LinearScale(7)), nn.Sigmoid(), nn.Linear(7, 3)),
         (5, 7), classes(3, 5), nn.CrossEntropyLoss(reduction="sum"), sgd(0.05),

@@ -167,6 +167,7 @@ fn every_optimizer() {
         SGD::new(0.05).momentum(0.9).nesterov(true);
         Adam::new(0.01);
         Adam::new(0.01).betas(0.8, 0.99).eps(1e-6).weight_decay(0.1);
+        AdamW::new(0.01).weight_decay(0.5);
     }
 }
 

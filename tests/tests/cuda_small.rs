@@ -109,7 +109,7 @@ fn every_layer_and_optimizer() {
     check!(gpu, Kept in f64, [8], [3, 150], 20, MSELoss, SGD::new(0.01).momentum(0.9).nesterov(true), 1e-10, normal::<f64>);
     check!(gpu, First in f32, [6], [3, 150], 100, CrossEntropyLoss, SGD::new(0.01).momentum(0.9).dampening(0.3).weight_decay(0.01), 1e-3, labels(3));
     check!(gpu, ReLUs in f32, [6], [3, 150], 100, MSELoss, Adam::new(1e-3), 1e-3, normal::<f32>);
-    check!(gpu, First in f64, [6], [3, 150], 20, MSELoss, Adam::new(1e-3).weight_decay(0.1), 1e-9, normal::<f64>);
+    check!(gpu, First in f64, [6], [3, 150], 20, MSELoss, AdamW::new(1e-3).weight_decay(0.1), 1e-9, normal::<f64>);
 }
 
 #[test]

@@ -93,7 +93,7 @@ parity!(autoencoder: Autoencoder<D<17>, D<3>>, Shape![7, 17], Shape![7, 17];
     MSELoss, SGD::new(0.5).momentum(0.5).weight_decay(0.01));
 parity!(attention: Attention, Shape![3, 5], Shape![3, 3];
     MSELoss, SGD::new(0.1).momentum(0.9).weight_decay(0.05).nesterov(true));
-parity!(sandwich: Sandwich, Shape![5, 7], Shape![5, 7]; MSELoss, Adam::new(0.01).betas(0.5, 0.9));
+parity!(sandwich: Sandwich, Shape![5, 7], Shape![5, 7]; MSELoss, AdamW::new(0.01).betas(0.5, 0.9));
 parity!(scaled: Scaled, Shape![5, 7], Shape![5], i64; CrossEntropyLoss.sum(), SGD::new(0.05));
 parity!(wide: Wide, Shape![17, 33], Shape![17, 17]; BCEWithLogitsLoss.sum(), Adam::new(1e-3));
 parity!(hourglass: Hourglass, Shape![_, 13], Shape![7], i64;

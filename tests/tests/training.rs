@@ -156,5 +156,7 @@ fn bad_input_is_an_error_that_names_it() {
     let mut negative = Trainer::new(Net::init(&mut Generator::manual_seed(1)), CrossEntropyLoss, Adam::new(-1.0));
     let before = bits(negative.model());
     assert_eq!(message(negative.fit(&data, fit(1))), "the learning rate of Adam is -1, but must be at least 0");
+    let decay = AdamW::<f32>::new(1e-3).weight_decay(-0.1).update(&mut [1.0], &[1.0]);
+    assert_eq!(decay.unwrap_err().to_string(), "the weight decay of AdamW is -0.1, but must be at least 0");
     assert_eq!(bits(negative.model()), before);
 }

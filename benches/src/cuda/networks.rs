@@ -55,7 +55,7 @@ macro_rules! networks {
             MSELoss, SGD::new(0.5).momentum(0.5).weight_decay(0.01));
         $each!(attention: Attention, Shape![3, 5], Shape![3, 3];
             MSELoss, SGD::new(0.1).momentum(0.9).weight_decay(0.05).nesterov(true));
-        $each!(sandwich: Sandwich, Shape![5, 7], Shape![5, 7]; MSELoss, Adam::new(0.01).betas(0.5, 0.9));
+        $each!(sandwich: Sandwich, Shape![5, 7], Shape![5, 7]; MSELoss, AdamW::new(0.01).betas(0.5, 0.9));
         $each!(wide: Wide, Shape![17, 33], Shape![17, 17]; BCEWithLogitsLoss.sum(), Adam::new(1e-3));
         $each!(hourglass: Hourglass, Shape![7, 13], Shape![7], i64;
             CrossEntropyLoss, SGD::new(0.1).momentum(0.8).dampening(0.1).weight_decay(0.02));

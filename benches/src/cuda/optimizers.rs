@@ -100,6 +100,7 @@ pub(crate) fn check(report: &mut Report) {
         Adam::new(0.01),
         Adam::new(0.02).betas(0.8, 0.95).eps(1e-6),
         Adam::new(0.01).weight_decay(0.1),
+        AdamW::new(0.01),
     );
     clipped::<f32>(report);
     clipped::<f64>(report);

@@ -6,6 +6,19 @@ use crate::backend::cuda::{Gpu, Rule, Update};
 use crate::backend::{Buffer, cpu};
 use crate::element::Float;
 
+/// What the settings are called in errors.
+macro_rules! settings_of {
+    ($optimizer:literal) => {
+        [
+            concat!("the learning rate of ", $optimizer),
+            concat!("the first beta of ", $optimizer),
+            concat!("the second beta of ", $optimizer),
+            concat!("the eps of ", $optimizer),
+            concat!("the weight decay of ", $optimizer),
+        ]
+    };
+}
+
 /// Adam (Kingma and Ba, 2014), as `torch.optim.Adam`.
 ///
 /// With the gradient g, weight decay λ, and learning rate γ, at step t:
@@ -37,6 +50,7 @@ pub struct Adam<E: Float = f32> {
     betas: (f64, f64),
     eps: f64,
     weight_decay: f64,
+    decoupled: bool,
     steps: i32,
     mean: Option<Buffer<E>>,
     square: Option<Buffer<E>>,
@@ -46,7 +60,8 @@ impl<E: Float> Adam<E> {
     /// Adam with this learning rate, betas (0.9, 0.999), eps 1e-8 and no weight decay.
     #[must_use]
     pub fn new(lr: f64) -> Self {
-        Adam { lr, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, steps: 0, mean: None, square: None }
+        let (betas, eps, weight_decay, decoupled) = ((0.9, 0.999), 1e-8, 0.0, false);
+        Adam { lr, betas, eps, weight_decay, decoupled, steps: 0, mean: None, square: None }
     }
 
     /// How much of the mean and of the mean square is kept each step, in [0, 1).
@@ -69,14 +84,24 @@ impl<E: Float> Adam<E> {
 }
 
 impl<E: Float> Adam<E> {
+    /// With this weight decay, which is [`AdamW`](super::AdamW)'s.
+    pub(super) fn decoupled(self, weight_decay: f64) -> Self {
+        Adam { weight_decay, decoupled: true, ..self }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.decoupled { "AdamW" } else { "Adam" }
+    }
+
     /// Whether the settings make sense.
     fn check(&self) -> Result<()> {
+        let [lr, first, second, eps, decay] = if self.decoupled { settings_of!("AdamW") } else { settings_of!("Adam") };
         let (b1, b2) = self.betas;
-        setting("the learning rate of Adam", self.lr, self.lr >= 0.0, "at least 0")?;
-        setting("the first beta of Adam", b1, (0.0..1.0).contains(&b1), "at least 0 and below 1")?;
-        setting("the second beta of Adam", b2, (0.0..1.0).contains(&b2), "at least 0 and below 1")?;
-        setting("the eps of Adam", self.eps, self.eps >= 0.0, "at least 0")?;
-        setting("the weight decay of Adam", self.weight_decay, self.weight_decay >= 0.0, "at least 0")
+        setting(lr, self.lr, self.lr >= 0.0, "at least 0")?;
+        setting(first, b1, (0.0..1.0).contains(&b1), "at least 0 and below 1")?;
+        setting(second, b2, (0.0..1.0).contains(&b2), "at least 0 and below 1")?;
+        setting(eps, self.eps, self.eps >= 0.0, "at least 0")?;
+        setting(decay, self.weight_decay, self.weight_decay >= 0.0, "at least 0")
     }
 }
 
@@ -85,17 +110,20 @@ impl<E: Float> Optimizer<E> for Adam<E> {
         self.check()?;
         let (b1, b2) = self.betas;
         same_length(parameters.len(), gradients.len())?;
-        let mean = moments("Adam", &mut self.mean, parameters.len())?;
-        let square = moments("Adam", &mut self.square, parameters.len())?;
+        let name = self.name();
+        let mean = moments(name, &mut self.mean, parameters.len())?;
+        let square = moments(name, &mut self.square, parameters.len())?;
         self.steps += 1;
         let length = E::of(self.lr / (1.0 - b1.powi(self.steps)));
         let root = E::of(1.0 / (1.0 - b2.powi(self.steps)).sqrt());
-        let [eps, decay, b1, b2, c1, c2] = [self.eps, self.weight_decay, b1, b2, 1.0 - b1, 1.0 - b2].map(E::of);
+        let (decay, kept) =
+            if self.decoupled { (0.0, 1.0 - self.lr * self.weight_decay) } else { (self.weight_decay, 1.0) };
+        let [eps, decay, kept, b1, b2, c1, c2] = [self.eps, decay, kept, b1, b2, 1.0 - b1, 1.0 - b2].map(E::of);
         cpu::update(parameters, gradients, [mean, square], |p, g, [m, v]| {
             let g = g + decay * p;
             let m = normal(b1 * m + c1 * g);
             let v = normal(b2 * v + c2 * g * g);
-            (p - length * m / (v.sqrt() * root + eps), [m, v])
+            (kept * p - length * m / (v.sqrt() * root + eps), [m, v])
         });
         Ok(())
     }
@@ -103,11 +131,12 @@ impl<E: Float> Optimizer<E> for Adam<E> {
     #[cfg(feature = "cuda")]
     fn on_gpu(&mut self, gpu: &Gpu, parameters: usize) -> Result<Update<'_>> {
         self.check()?;
-        let Adam { lr, betas, eps, weight_decay, steps, .. } = *self;
+        let Adam { lr, betas, eps, weight_decay, decoupled, steps, .. } = *self;
         let steps = u64::try_from(steps).unwrap_or(0);
-        let mean = moments_on(gpu, "Adam", &mut self.mean, parameters)?;
-        let square = moments_on(gpu, "Adam", &mut self.square, parameters)?;
-        let rule = Rule::Adam { lr, betas, eps, weight_decay, steps };
+        let name = self.name();
+        let mean = moments_on(gpu, name, &mut self.mean, parameters)?;
+        let square = moments_on(gpu, name, &mut self.square, parameters)?;
+        let rule = Rule::Adam { lr, betas, eps, weight_decay, decoupled, steps };
         Ok(Update { rule, clip: None, moments: [Some(mean), Some(square)], real: E::DTYPE, parameters })
     }
 

@@ -15,10 +15,12 @@
 //! ```
 
 mod adam;
+mod adamw;
 mod clip;
 mod sgd;
 
 pub use adam::Adam;
+pub use adamw::AdamW;
 pub(crate) use clip::Clip;
 pub use sgd::SGD;
 

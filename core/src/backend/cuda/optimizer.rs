@@ -16,7 +16,7 @@ use cudarc::driver::sys::{CUdeviceptr, CUstream};
 #[allow(unreachable_pub)] // in a hidden function of a public trait
 pub enum Rule {
     Sgd { lr: f64, momentum: f64, dampening: f64, weight_decay: f64, nesterov: bool, started: bool },
-    Adam { lr: f64, betas: (f64, f64), eps: f64, weight_decay: f64, steps: u64 },
+    Adam { lr: f64, betas: (f64, f64), eps: f64, weight_decay: f64, decoupled: bool, steps: u64 },
 }
 
 impl Rule {
@@ -35,9 +35,9 @@ impl Rule {
                 let counts = [u64::from(nesterov), u64::from(started), 0].map(u64::to_ne_bytes);
                 numbers.into_iter().chain(counts).collect()
             }
-            Rule::Adam { lr, betas, eps, weight_decay, steps } => {
+            Rule::Adam { lr, betas, eps, weight_decay, decoupled, steps } => {
                 let numbers = [lr, betas.0, betas.1, eps, weight_decay].map(f64::to_ne_bytes);
-                numbers.into_iter().chain([steps, 0, 0].map(u64::to_ne_bytes)).collect()
+                numbers.into_iter().chain([u64::from(decoupled), steps, 0, 0, 0].map(u64::to_ne_bytes)).collect()
             }
         };
         words.concat()
@@ -61,8 +61,8 @@ impl Rule {
                 weight_decay,
                 nesterov,
             },
-            Rule::Adam { steps, lr, betas, eps, weight_decay } => {
-                Rule::Adam { steps: steps + more, lr, betas, eps, weight_decay }
+            Rule::Adam { steps, lr, betas, eps, weight_decay, decoupled } => {
+                Rule::Adam { steps: steps + more, lr, betas, eps, weight_decay, decoupled }
             }
         }
     }

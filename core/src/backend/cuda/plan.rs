@@ -192,7 +192,8 @@ mod tests {
     pub(super) fn examples() -> Vec<Program> {
         let sgd =
             Rule::Sgd { lr: 0.1, momentum: 0.9, dampening: 0.0, weight_decay: 0.0, nesterov: false, started: false };
-        let adam = Rule::Adam { lr: 0.1, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, steps: 0 };
+        let adam =
+            Rule::Adam { lr: 0.1, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, decoupled: false, steps: 0 };
         let mut examples = Vec::new();
         for (sizes, act, batch, loss, rule) in [
             (&[6, 4, 1][..], from::<Sigmoid>(), 5, LossKind::BceWithLogits, sgd),

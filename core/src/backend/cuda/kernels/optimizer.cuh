@@ -32,16 +32,20 @@ struct Adam {
     double beta2;
     double eps;
     double weight_decay;
+    /// 1 where the weight decay is no part of the gradient.
+    unsigned long long decoupled;
     /// The steps so far.
     unsigned long long steps;
-    /// lr / (1 − beta1^steps) and 1 / √(1 − beta2^steps): `count` finds them.
+    /// lr / (1 − beta1^steps), 1 / √(1 − beta2^steps), and what of a parameter stays: `count` finds them.
     double length;
     double root;
+    double kept;
 
     __device__ __forceinline__ void count() {
         steps += 1;
         length = lr / (1.0 - raised(beta1, steps));
         root = 1.0 / sqrt(1.0 - raised(beta2, steps));
+        kept = decoupled ? 1.0 - lr * weight_decay : 1.0;
     }
 };
 
@@ -72,20 +76,20 @@ struct SgdRule {
     }
 };
 
-/// g ← g + weight_decay · p; m ← beta1 · m + (1 − beta1) · g; v ← beta2 · v + (1 − beta2) · g²; p ← p − length · m / (√v · root +
-/// eps).
+/// g ← g + weight_decay · p, unless it is decoupled; m ← beta1 · m + (1 − beta1) · g; v ← beta2 · v + (1 − beta2) · g²;
+/// p ← kept · p − length · m / (√v · root + eps).
 struct AdamRule {
-    REAL b1, b2, c1, c2, eps, decay, length, root;
+    REAL b1, b2, c1, c2, eps, decay, kept, length, root;
 
     AdamRule() = default;
     __device__ __forceinline__ explicit AdamRule(const Adam& s)
         : b1((REAL)s.beta1), b2((REAL)s.beta2), c1((REAL)(1.0 - s.beta1)), c2((REAL)(1.0 - s.beta2)), eps((REAL)s.eps),
-          decay((REAL)s.weight_decay), length((REAL)s.length), root((REAL)s.root) {}
+          decay(s.decoupled ? (REAL)0 : (REAL)s.weight_decay), kept((REAL)s.kept), length((REAL)s.length), root((REAL)s.root) {}
 
     __device__ __forceinline__ void operator()(REAL& p, REAL g, REAL& m, REAL& v) const {
         g = g + decay * p;
         m = normal(b1 * m + c1 * g);
         v = normal(b2 * v + c2 * g * g);
-        p = p - length * m / (sqrt(v) * root + eps);
+        p = kept * p - length * m / (sqrt(v) * root + eps);
     }
 };
