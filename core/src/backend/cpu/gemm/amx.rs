@@ -4,7 +4,17 @@
 //! each of 16 columns of b. Two by two tiles of y are under way at once, so that an operand is loaded for two products.
 //!
 //! Intel, "Architectures Software Developer's Manual", volume 1, chapter 18, and TDPBF16PS in volume 2.
+//!
+//! The tests of [`super::reduced`] ran on the emulated Sapphire Rapids of Bochs (in its source of August 2026, with XFD and
+//! the tiles' XSAVE, which it lacked, put in), below Linux 6.1. On a processor without AMX they run in [`trapped`].
 
+#[cfg(test)]
+pub(super) mod software;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+pub(super) mod trapped;
+
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+pub(super) use hardware::{configuration, processor_has_tiles};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(super) use hardware::{is_available, product};
 
@@ -183,7 +193,7 @@ mod hardware {
         isa == Isa::Avx512 && *AVAILABLE
     }
 
-    fn processor_has_tiles() -> bool {
+    pub(in super::super) fn processor_has_tiles() -> bool {
         const BF16: u32 = 1 << 22;
         const TILE: u32 = 1 << 24;
         __cpuid_count(7, 0).edx & (BF16 | TILE) == BF16 | TILE
@@ -271,6 +281,19 @@ mod hardware {
             // SAFETY: there is a `Tmm` only where AMX is available.
             unsafe { asm!("tilerelease", options(nostack, preserves_flags, nomem)) };
         }
+    }
+
+    /// The configuration of this thread, of zeros where there is none.
+    ///
+    /// # Safety
+    ///
+    /// AMX is available.
+    #[cfg(test)]
+    pub(in super::super) unsafe fn configuration() -> [u8; 64] {
+        let mut bytes = [0xff; 64];
+        // SAFETY: the caller's contract; there is room for a configuration.
+        unsafe { asm!("sttilecfg [{}]", in(reg) bytes.as_mut_ptr(), options(nostack, preserves_flags)) };
+        bytes
     }
 
     // The compiler does not use these registers: they are not among those that it may, unless it is told to.
