@@ -2,13 +2,13 @@
 
 use super::model::Wanted;
 use super::workspace::Parts;
-use super::{Backward, Forward, Layer, Model};
+use super::{Backward, Forward, Layer, Model, Workspace};
 use crate::backend::cpu::simd::{Op, Simd, Unknown, dispatch};
 use crate::element::Float;
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::shape::{InputOf, StaticShape};
-use crate::tensor::TensorView;
+use crate::shape::{InputOf, Shape, StaticShape};
+use crate::tensor::{Storage, Tensor, TensorView};
 use core::marker::PhantomData;
 
 /// [`Layer::forward_on`].
@@ -73,32 +73,55 @@ impl<M: Model, X: InputOf<M, Wanted<M>>> Op for OnBatch<'_, M, X, M::Elem> {
     }
 }
 
-/// All of a training step but the optimizer.
-pub(super) struct OnStep<'a, M: Model, X, L, T> {
-    pub(super) params: &'a [M::Elem],
-    pub(super) x: &'a [M::Elem],
-    pub(super) shape: X,
-    pub(super) target: &'a T,
-    pub(super) loss: &'a L,
-    pub(super) parts: Parts<'a, M>,
+/// [`OnBatch`] in a workspace, of which it gives the output. The slices are made behind the choice of the instruction set:
+/// for one row of a tiny network, it takes as long to hand them over as to use them.
+pub(super) struct OnInput<'a, 'w, M: Model, X: Shape, B> {
+    pub(super) model: &'a M,
+    pub(super) x: &'a Tensor<X, M::Elem, B>,
+    pub(super) workspace: &'w mut Workspace<M>,
 }
 
-impl<M, X, L, T> Op for OnStep<'_, M, X, L, T>
+impl<'w, M: Model, X: InputOf<M, Wanted<M>>, B: Storage<M::Elem>> Op for OnInput<'_, 'w, M, X, B> {
+    type Out = &'w [M::Elem];
+
+    #[inline(always)]
+    fn run<S: Simd>(self) -> &'w [M::Elem] {
+        let OnInput { model, x, workspace } = self;
+        let batch = x.shape().batch();
+        let Parts { saved, y, .. } = workspace.parts(batch);
+        let pass = Forward { params: model.parameters(), x: x.as_slice(), y: &mut *y, saved, batch };
+        OnBatch { pass, shape: x.shape(), model: PhantomData::<M> }.run::<S>();
+        y
+    }
+}
+
+/// All of a training step but the optimizer.
+pub(super) struct OnStep<'a, M: Model, X: Shape, B, L, T> {
+    pub(super) model: &'a M,
+    pub(super) x: &'a Tensor<X, M::Elem, B>,
+    pub(super) target: &'a T,
+    pub(super) loss: &'a L,
+    pub(super) workspace: &'a mut Workspace<M>,
+}
+
+impl<M, X, B, L, T> Op for OnStep<'_, M, X, B, L, T>
 where
     M: Model,
     X: InputOf<M, Wanted<M>>,
+    B: Storage<M::Elem>,
     L: Loss<X::Of<M::Output>, T, M::Elem>,
 {
     type Out = Result<M::Elem>;
 
     #[inline(always)]
     fn run<S: Simd>(self) -> Self::Out {
-        let OnStep { params, x, shape, target, loss, parts } = self;
-        let Parts { saved, y, dy, scratch, gradients } = parts;
+        let OnStep { model, x, target, loss, workspace } = self;
+        let shape = x.shape();
         let batch = shape.batch();
+        let Parts { saved, y, dy, scratch, gradients } = workspace.parts(batch);
         // Lengths that the compiler knows where it knows the batch.
-        let (params, dparams) = (&params[..M::PARAMS], &mut gradients.parameters_mut()[..M::PARAMS]);
-        let (x, saved) = (&x[..batch * M::Input::NUMEL], &mut saved[..batch * M::SAVED]);
+        let (params, dparams) = (&model.parameters()[..M::PARAMS], &mut gradients.parameters_mut()[..M::PARAMS]);
+        let (x, saved) = (&x.as_slice()[..batch * M::Input::NUMEL], &mut saved[..batch * M::SAVED]);
         let output = batch * M::Output::NUMEL;
         let (y, dy) = (&mut y[..output], &mut dy[..output]);
         let scratch = &mut scratch[..batch * M::SCRATCH];
@@ -163,9 +186,7 @@ mod tests {
         fn run<S: Simd>(self) -> Vec<M::Elem> {
             let Whole { model, x, target } = self;
             let mut workspace = Workspace::<M>::new();
-            let (shape, parts) = (x.shape(), workspace.parts(x.shape().batch()));
-            let (params, x) = (model.parameters(), x.as_slice());
-            let value = OnStep { params, x, shape, target, loss: &MSELoss, parts }.run::<S>().unwrap();
+            let value = OnStep { model, x, target, loss: &MSELoss, workspace: &mut workspace }.run::<S>().unwrap();
             let mut all = vec![value];
             all.extend_from_slice(workspace.gradients.parameters());
             all

@@ -98,7 +98,7 @@ pub enum Isa {
     Neon,
 }
 
-/// The best that this machine has, as a place in [`Isa::ALL`]; that of none until somebody asks.
+/// The best that this machine has, as a number; that of none until somebody asks.
 static BEST: AtomicU8 = AtomicU8::new(u8::MAX);
 
 impl Isa {
@@ -135,18 +135,15 @@ impl Isa {
     /// The best that this machine has.
     #[inline(always)]
     pub(super) fn best() -> Self {
-        match Self::ALL.get(usize::from(BEST.load(Ordering::Relaxed))) {
-            Some(isa) => *isa,
-            None => Self::detect(),
-        }
+        let best = BEST.load(Ordering::Relaxed);
+        Self::ALL.iter().copied().find(|isa| *isa as u8 == best).unwrap_or_else(Self::detect)
     }
 
     #[cold]
     fn detect() -> Self {
-        let available = (0..).zip(Self::ALL).filter(|(_, isa)| isa.is_available());
-        let (place, isa) = available.last().unwrap_or((0, &Isa::Portable));
-        BEST.store(place, Ordering::Relaxed);
-        *isa
+        let isa = Self::ALL.iter().copied().rfind(|isa| isa.is_available()).unwrap_or(Isa::Portable);
+        BEST.store(isa as u8, Ordering::Relaxed);
+        isa
     }
 }
 
@@ -190,6 +187,12 @@ impl<T, F: FnOnce() -> T> Op for Closure<F> {
 /// The machine has the instruction set.
 #[inline(always)]
 unsafe fn compiled_for<O: Op>(isa: Isa, op: O) -> O::Out {
+    // Not inlined where a better one is usual: the registers that it wants would be saved for nothing.
+    #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), inline(never))]
+    fn portable<O: Op>(op: O) -> O::Out {
+        op.run::<Baseline>()
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
     fn avx512<O: Op>(op: O) -> O::Out {
@@ -209,7 +212,7 @@ unsafe fn compiled_for<O: Op>(isa: Isa, op: O) -> O::Out {
     }
 
     match isa {
-        Isa::Portable => op.run::<Baseline>(),
+        Isa::Portable => portable(op),
         // SAFETY: the caller's contract.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { avx2(op) },
