@@ -420,6 +420,9 @@ fn linear<E: Float, S: Simd, A: Activation>(job: Product<'_, E>) {
     if inputs >= 8 && (rows <= 2 || outputs <= 4) || rows == 1 && outputs == 4 {
         return E::dots::<S, A>(job);
     }
+    if rows == 1 && outputs == 1 {
+        return single::<E, A>(job);
+    }
     with_scratch!(inputs * outputs, |wt| {
         E::transpose::<S>(w, wt, (outputs, inputs));
         let job = Product { b: wt, b_row: outputs, ..job };
@@ -429,6 +432,21 @@ fn linear<E: Float, S: Simd, A: Activation>(job: Product<'_, E>) {
         }
         E::product::<S, A>(job);
     });
+}
+
+/// One number of few products, which are added in pairs.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn single<E: Float, A: Activation>(job: Product<'_, E>) {
+    let k = job.sizes.1;
+    let mut sums = [E::zero(); 8];
+    let products = sums[..k].iter_mut().zip(&job.a[..k]).zip(&job.b[..k]);
+    products.for_each(|((sum, a), b)| *sum = *a * *b);
+    for half in [4, 2, 1] {
+        for i in half..k.min(2 * half) {
+            sums[i - half] = sums[i - half] + sums[i];
+        }
+    }
+    job.y[0] = A::forward(job.init.map_or(sums[0], |init| init[0] + sums[0]));
 }
 
 /// The gradients of [`forward`], as [`super::linear_backward`].
