@@ -3,6 +3,7 @@
 //! Code that is inlined as a whole into a function with wide instructions is compiled to them. So everything below
 //! [`dispatch`] is `#[inline(always)]`.
 
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 mod sealed {
@@ -20,6 +21,8 @@ pub trait Simd: sealed::Sealed + 'static {
     const AVX512: bool = false;
     /// NEON.
     const NEON: bool = false;
+    /// Whether a forward pass keeps what only its backward pass will use. See [`Inference`].
+    const KEEPS: bool = true;
 }
 
 /// Plain code, for what the compiler expects of every processor.
@@ -29,6 +32,10 @@ pub struct Baseline;
 /// Not known yet: the next [`dispatch`] asks the processor.
 #[derive(Debug)]
 pub struct Unknown;
+
+/// The instruction set `S` for a forward pass that no backward pass follows.
+#[derive(Debug)]
+pub struct Inference<S>(PhantomData<S>);
 
 /// AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
@@ -44,6 +51,7 @@ struct Neon;
 
 impl sealed::Sealed for Baseline {}
 impl sealed::Sealed for Unknown {}
+impl<S> sealed::Sealed for Inference<S> {}
 #[cfg(target_arch = "x86_64")]
 impl sealed::Sealed for Avx2 {}
 #[cfg(target_arch = "x86_64")]
@@ -71,6 +79,14 @@ impl Simd for Avx512 {
 #[cfg(target_arch = "aarch64")]
 impl Simd for Neon {
     const NEON: bool = true;
+}
+
+impl<S: Simd> Simd for Inference<S> {
+    const KNOWN: bool = S::KNOWN;
+    const AVX2: bool = S::AVX2;
+    const AVX512: bool = S::AVX512;
+    const NEON: bool = S::NEON;
+    const KEEPS: bool = false;
 }
 
 /// Something to be done on any instruction set. `run` is `#[inline(always)]`, and so is all that it calls.

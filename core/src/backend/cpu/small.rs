@@ -406,7 +406,7 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
 ) {
     let job = Product { a: x, a_row: inputs, a_col: 1, b: w, b_row: inputs, y: &mut *y, init: b, sizes };
     // At once, as the stores of y and its loads would wait for each other; but not in fours what are more.
-    if rows == 1 && A::FROM_OUTPUT && (inputs < 8 || outputs <= 4) {
+    if rows == 1 && (A::FROM_OUTPUT || slopes.is_empty()) && (inputs < 8 || outputs <= 4) {
         return linear::<E, S, A>(job);
     }
     linear::<E, S, Pass>(job);
@@ -523,13 +523,14 @@ pub fn activate<E: Float, A: Activation>(y: &mut [E]) {
     }
 }
 
-/// [`activate`], and A′(y), for [`derive_kept`], where that takes what A takes: both have most of their work in common.
+/// [`activate`], and A′(y), for [`derive_kept`], where that takes what A takes and there is room for it: both have most of
+/// their work in common. The value has the same bits with and without.
 #[inline(always)]
 pub fn activate_keeping<E: Float, A: Activation>(y: &mut [E], slopes: &mut [E]) {
     if A::IDENTITY {
         return;
     }
-    if A::FROM_OUTPUT {
+    if A::FROM_OUTPUT || slopes.is_empty() {
         return activate::<E, A>(y);
     }
     let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);
