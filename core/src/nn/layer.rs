@@ -358,7 +358,8 @@ const fn total(tensors: &[TensorInfo]) -> usize {
 /// A layer that takes the activation after it into its own call.
 #[doc(hidden)]
 pub trait Fuse: Layer {
-    /// [`Layer::forward_pass`] followed by `A`. `saved` keeps the derivative of `A` where it does not follow from `A`'s output.
+    /// [`Layer::forward_pass`] followed by `A`. `saved` keeps the derivative of `A` where it does not follow from `A`'s
+    /// output; it is empty where nobody will ask for gradients.
     fn forward_then<E: Float, A: super::Activation>(pass: Forward<'_, E>);
 
     /// The gradients of [`forward_then`](Fuse::forward_then); `y` is the output of `A`.
@@ -413,7 +414,8 @@ impl<L: Fuse, A: super::Activation> Layer for Then<L, A> {
 
     #[inline(always)]
     fn forward_on<E: Float, S: Simd>(pass: Forward<'_, E>) {
-        L::forward_then_on::<E, A, S>(pass);
+        let saved = if S::KEEPS { pass.saved } else { &mut [] };
+        L::forward_then_on::<E, A, S>(Forward { saved, ..pass });
     }
 
     #[inline(always)]

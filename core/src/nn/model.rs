@@ -1,7 +1,6 @@
 //! What a network declared in `sequential!` can do.
 
-use super::on::{self, OnBatch, OnStep};
-use super::workspace::Parts;
+use super::on::{self, OnBatch, OnInput, OnStep};
 use super::{Forward, Layer, StateTensor, Summary, Workspace, summary};
 #[cfg(feature = "autograd")]
 use crate::autograd::ModelVariable;
@@ -230,10 +229,7 @@ pub trait Model: Layer + Sized + 'static {
         if let Some(memory) = self.buffer().memory().or(x.memory()) {
             panic!("`forward_with` borrows its output, which cannot be on {}; `forward` gives it there", memory.gpu());
         }
-        let batch = x.shape().batch();
-        let Parts { saved, y, .. } = workspace.parts(batch);
-        let pass = Forward { params: self.parameters(), x: x.as_slice(), y: &mut *y, saved, batch };
-        on::run::<Self, _>(OnBatch { pass, shape: x.shape(), model: PhantomData::<Self> });
+        let y = on::run::<Self, _>(OnInput { model: self, x, workspace });
         TensorView::of_slice(x.shape().of::<Self::Output>(), y)
     }
 
@@ -290,9 +286,7 @@ pub trait Model: Layer + Sized + 'static {
         if self.buffer().memory().is_some() || x.memory().is_some() {
             return super::on_gpu::gradients(self, workspace, x, target, loss);
         }
-        let parts = workspace.parts(x.shape().batch());
-        let params = self.parameters();
-        let value = on::run::<Self, _>(OnStep { params, x: x.as_slice(), shape: x.shape(), target, loss, parts })?;
+        let value = on::run::<Self, _>(OnStep { model: self, x, target, loss, workspace: &mut *workspace })?;
         Ok((value, &mut workspace.gradients))
     }
 

@@ -2,13 +2,13 @@
 
 use super::model::Wanted;
 use super::workspace::Parts;
-use super::{Backward, Forward, Layer, Model};
-use crate::backend::cpu::simd::{Op, Simd, Unknown, dispatch};
+use super::{Backward, Forward, Layer, Model, Workspace};
+use crate::backend::cpu::simd::{Inference, Op, Simd, Unknown, dispatch};
 use crate::element::Float;
 use crate::error::Result;
 use crate::loss::Loss;
-use crate::shape::{InputOf, StaticShape};
-use crate::tensor::TensorView;
+use crate::shape::{InputOf, Shape, StaticShape};
+use crate::tensor::{Storage, Tensor, TensorView};
 use core::marker::PhantomData;
 
 /// [`Layer::forward_on`].
@@ -53,7 +53,7 @@ impl<L: Layer, E: Float> Op for OnBackward<'_, L, E> {
     }
 }
 
-/// A network's forward pass on a batch of shape `X`, from which the compiler may know its size.
+/// A network's forward pass, for its output alone, on a batch of shape `X`, from which the compiler may know its size.
 pub(super) struct OnBatch<'a, M, X, E> {
     pub(super) pass: Forward<'a, E>,
     pub(super) shape: X,
@@ -69,36 +69,59 @@ impl<M: Model, X: InputOf<M, Wanted<M>>> Op for OnBatch<'_, M, X, M::Elem> {
         let batch = self.shape.batch();
         let (x, y) = (&x[..batch * M::Input::NUMEL], &mut y[..batch * M::Output::NUMEL]);
         let (params, saved) = (&params[..M::PARAMS], &mut saved[..batch * M::SAVED]);
-        M::forward_on::<M::Elem, S>(Forward { params, x, y, saved, batch });
+        M::forward_on::<M::Elem, Inference<S>>(Forward { params, x, y, saved, batch });
+    }
+}
+
+/// [`OnBatch`] in a workspace, of which it gives the output. The slices are made behind the choice of the instruction set:
+/// for one row of a tiny network, it takes as long to hand them over as to use them.
+pub(super) struct OnInput<'a, 'w, M: Model, X: Shape, B> {
+    pub(super) model: &'a M,
+    pub(super) x: &'a Tensor<X, M::Elem, B>,
+    pub(super) workspace: &'w mut Workspace<M>,
+}
+
+impl<'w, M: Model, X: InputOf<M, Wanted<M>>, B: Storage<M::Elem>> Op for OnInput<'_, 'w, M, X, B> {
+    type Out = &'w [M::Elem];
+
+    #[inline(always)]
+    fn run<S: Simd>(self) -> &'w [M::Elem] {
+        let OnInput { model, x, workspace } = self;
+        let batch = x.shape().batch();
+        let Parts { saved, y, .. } = workspace.parts(batch);
+        let pass = Forward { params: model.parameters(), x: x.as_slice(), y: &mut *y, saved, batch };
+        OnBatch { pass, shape: x.shape(), model: PhantomData::<M> }.run::<S>();
+        y
     }
 }
 
 /// All of a training step but the optimizer.
-pub(super) struct OnStep<'a, M: Model, X, L, T> {
-    pub(super) params: &'a [M::Elem],
-    pub(super) x: &'a [M::Elem],
-    pub(super) shape: X,
+pub(super) struct OnStep<'a, M: Model, X: Shape, B, L, T> {
+    pub(super) model: &'a M,
+    pub(super) x: &'a Tensor<X, M::Elem, B>,
     pub(super) target: &'a T,
     pub(super) loss: &'a L,
-    pub(super) parts: Parts<'a, M>,
+    pub(super) workspace: &'a mut Workspace<M>,
 }
 
-impl<M, X, L, T> Op for OnStep<'_, M, X, L, T>
+impl<M, X, B, L, T> Op for OnStep<'_, M, X, B, L, T>
 where
     M: Model,
     X: InputOf<M, Wanted<M>>,
+    B: Storage<M::Elem>,
     L: Loss<X::Of<M::Output>, T, M::Elem>,
 {
     type Out = Result<M::Elem>;
 
     #[inline(always)]
     fn run<S: Simd>(self) -> Self::Out {
-        let OnStep { params, x, shape, target, loss, parts } = self;
-        let Parts { saved, y, dy, scratch, gradients } = parts;
+        let OnStep { model, x, target, loss, workspace } = self;
+        let shape = x.shape();
         let batch = shape.batch();
+        let Parts { saved, y, dy, scratch, gradients } = workspace.parts(batch);
         // Lengths that the compiler knows where it knows the batch.
-        let (params, dparams) = (&params[..M::PARAMS], &mut gradients.parameters_mut()[..M::PARAMS]);
-        let (x, saved) = (&x[..batch * M::Input::NUMEL], &mut saved[..batch * M::SAVED]);
+        let (params, dparams) = (&model.parameters()[..M::PARAMS], &mut gradients.parameters_mut()[..M::PARAMS]);
+        let (x, saved) = (&x.as_slice()[..batch * M::Input::NUMEL], &mut saved[..batch * M::SAVED]);
         let output = batch * M::Output::NUMEL;
         let (y, dy) = (&mut y[..output], &mut dy[..output]);
         let scratch = &mut scratch[..batch * M::SCRATCH];
@@ -140,7 +163,8 @@ mod tests {
     use crate::backend::cpu::simd::on_each;
     use crate::dim::Dyn;
     use crate::loss::MSELoss;
-    use crate::nn::Workspace;
+    use crate::nn::activation::{ELU, GELU, GELUTanh, Hardtanh, LeakyReLU, ReLU, SiLU, Sigmoid, Softplus, Tanh, bits};
+    use crate::nn::{Linear, Then, Workspace};
     use crate::prelude::*;
 
     /// A step with everything that it needs, on a workspace of its own.
@@ -163,9 +187,7 @@ mod tests {
         fn run<S: Simd>(self) -> Vec<M::Elem> {
             let Whole { model, x, target } = self;
             let mut workspace = Workspace::<M>::new();
-            let (shape, parts) = (x.shape(), workspace.parts(x.shape().batch()));
-            let (params, x) = (model.parameters(), x.as_slice());
-            let value = OnStep { params, x, shape, target, loss: &MSELoss, parts }.run::<S>().unwrap();
+            let value = OnStep { model, x, target, loss: &MSELoss, workspace: &mut workspace }.run::<S>().unwrap();
             let mut all = vec![value];
             all.extend_from_slice(workspace.gradients.parameters());
             all
@@ -207,5 +229,67 @@ mod tests {
         check!(Odd, f64, 3, 5, 1e-13);
         check!(Wide, f32, 4, 10, 1e-5);
         check!(Wide, f64, 4, 10, 1e-13);
+    }
+
+    /// A forward pass for gradients and one for the output alone: the outputs, and what was kept, in memory of NaN.
+    struct Both<'a, L, E> {
+        params: &'a [E],
+        x: &'a [E],
+        batch: usize,
+        layer: PhantomData<L>,
+    }
+
+    impl<L: Layer, E: Float> Op for Both<'_, L, E> {
+        type Out = [[Vec<E>; 2]; 2];
+
+        #[inline(always)]
+        fn run<S: Simd>(self) -> Self::Out {
+            let Both { params, x, batch, .. } = self;
+            let pass = |forward: fn(Forward<'_, E>)| {
+                let [mut y, mut saved] = [L::Output::NUMEL, L::SAVED].map(|n| vec![E::nan(); batch * n]);
+                forward(Forward { params, x, y: &mut y, saved: &mut saved, batch });
+                [y, saved]
+            };
+            [pass(L::forward_on::<E, S>), pass(L::forward_on::<E, Inference<S>>)]
+        }
+    }
+
+    fn check_inference<L: Layer, E: Float>() {
+        let mut rng = Generator::manual_seed(0);
+        let mut params = vec![E::zero(); L::PARAMS];
+        L::reset_parameters(&mut params, &mut rng);
+        for batch in [1, 2, 5, 33] {
+            let scale = |i| E::of(if i % 7 == 0 { 60.0 } else { 3.0 });
+            let x: Vec<E> = (0..batch * L::Input::NUMEL).map(|i| scale(i) * rng.normal()).collect();
+            let both = || Both { params: &params, x: &x, batch, layer: PhantomData::<L> };
+            let bits = |y: &[E]| y.iter().map(|y| y.to_f64().unwrap().to_bits()).collect::<Vec<_>>();
+            // The last as in a large network.
+            for [[y, kept], [alone, unkept]] in on_each(both).into_iter().chain([both().run::<Unknown>()]) {
+                let what = core::any::type_name::<L>();
+                assert!(y.iter().all(|y| !y.is_nan()), "{what}: {y:?}");
+                assert_eq!(bits(&y), bits(&alone), "{what}: inference gives other numbers");
+                assert!(kept.iter().all(|slope| !slope.is_nan()), "{what}: a slope is missing: {kept:?}");
+                assert!(unkept.iter().all(|slope| slope.is_nan()), "{what}: slopes that nobody needs");
+            }
+        }
+    }
+
+    sequential! { struct Convolution: (2, 5, 6) => (3, 3, 3) { Conv2d(2, 3, kernel = (3, 4)), SiLU } }
+
+    /// A forward pass without gradients gives the same bits as one with them, and keeps no slopes.
+    #[test]
+    fn inference_keeps_nothing_and_gives_the_same_bits() {
+        macro_rules! check {
+            ($($A:ty),*; $inputs:literal to $outputs:literal) => {$(
+                check_inference::<Then<Linear<D<$inputs>, D<$outputs>>, $A>, f32>();
+                check_inference::<Then<Linear<D<$inputs>, D<$outputs>>, $A>, f64>();
+            )*};
+        }
+        check!(ReLU, LeakyReLU, LeakyReLU<{ bits(-0.2) }>, ELU, ELU<{ bits(-0.5) }>, GELU, GELUTanh; 3 to 17);
+        check!(SiLU, Sigmoid, Tanh, Softplus, Softplus<{ bits(2.0) }, { bits(5.0) }>, Hardtanh; 3 to 17);
+        check!(GELU, Softplus; 9 to 4);
+        check!(GELU, Softplus; 4 to 1);
+        check_inference::<Convolution, f32>();
+        check_inference::<Convolution, f64>();
     }
 }

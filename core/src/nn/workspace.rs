@@ -58,6 +58,7 @@ impl<M: Model> Workspace<M> {
         TensorView::of_slice(shape, &self.memory.as_slice()[batch * <M as Layer>::SAVED..][..shape.numel()])
     }
 
+    #[inline(always)]
     pub(super) fn parts(&mut self, batch: usize) -> Parts<'_, M> {
         #[cfg(feature = "cuda")]
         if self.gradients.buffer().memory().is_some() {
@@ -67,12 +68,19 @@ impl<M: Model> Workspace<M> {
         let [saved, scratch] = [<M as Layer>::SAVED, <M as Layer>::SCRATCH].map(|n| n * batch);
         let needed = saved + 2 * output + scratch;
         if self.memory.as_slice().len() < needed {
-            self.memory.resize(needed);
+            self.grow(needed);
         }
-        let (saved, rest) = self.memory.as_mut_slice().split_at_mut(saved);
+        // Of a length that the compiler knows where it knows the batch.
+        let memory = &mut self.memory.as_mut_slice()[..needed];
+        let (saved, rest) = memory.split_at_mut(saved);
         let (y, rest) = rest.split_at_mut(output);
         let (dy, rest) = rest.split_at_mut(output);
-        Parts { saved, y, dy, scratch: &mut rest[..scratch], gradients: &mut self.gradients }
+        Parts { saved, y, dy, scratch: rest, gradients: &mut self.gradients }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
+        self.memory.resize(needed);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::nn::Activation;
 /// `y = A(x · wᵀ + b)`: `x: [rows, in]`, `w: [out, in]`, `b: [out]`, `y: [rows, out]`.
 ///
 /// `slopes` keeps A′(x · wᵀ + b) where that does not follow from the output (see [`Activation::FROM_OUTPUT`]); otherwise
-/// it is empty.
+/// it is empty, and so it is where no gradient will be asked for.
 pub fn linear_forward<E: Float, A: Activation>(
     x: &[E],
     w: &[E],
@@ -16,7 +16,8 @@ pub fn linear_forward<E: Float, A: Activation>(
     slopes: &mut [E],
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
-    assert!(A::FROM_OUTPUT || slopes.len() == y.len(), "no room for the derivative");
+    assert!(slopes.is_empty() || slopes.len() == y.len(), "no room for the derivative");
+    let keeps = !A::FROM_OUTPUT && !slopes.is_empty();
     assert!(b.is_none_or(|b| b.len() == outputs), "not one bias an output");
     let slopes = pool::Shared(slopes.as_mut_ptr());
     let (a, wt) = (Matrix::new(x, inputs), Matrix::transposed(w, inputs));
@@ -27,12 +28,12 @@ pub fn linear_forward<E: Float, A: Activation>(
                 if let Some(b) = b {
                     y.iter_mut().zip(&b[j..]).for_each(|(y, b)| *y += *b);
                 }
-                let slopes = if A::FROM_OUTPUT {
-                    &mut []
-                } else {
+                let slopes = if keeps {
                     // SAFETY: `slopes` is as long as the whole output, and each piece of the output is given to one thread
                     // once.
                     unsafe { core::slice::from_raw_parts_mut(slopes.get().add(i * outputs + j), y.len()) }
+                } else {
+                    &mut []
                 };
                 activate_keeping::<E, A>(y, slopes);
             },

@@ -3,6 +3,7 @@
 //! Code that is inlined as a whole into a function with wide instructions is compiled to them. So everything below
 //! [`dispatch`] is `#[inline(always)]`.
 
+use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 mod sealed {
@@ -20,6 +21,8 @@ pub trait Simd: sealed::Sealed + 'static {
     const AVX512: bool = false;
     /// NEON.
     const NEON: bool = false;
+    /// Whether a forward pass keeps what only its backward pass will use. See [`Inference`].
+    const KEEPS: bool = true;
 }
 
 /// Plain code, for what the compiler expects of every processor.
@@ -29,6 +32,10 @@ pub struct Baseline;
 /// Not known yet: the next [`dispatch`] asks the processor.
 #[derive(Debug)]
 pub struct Unknown;
+
+/// The instruction set `S` for a forward pass that no backward pass follows.
+#[derive(Debug)]
+pub struct Inference<S>(PhantomData<S>);
 
 /// AVX2 and FMA.
 #[cfg(target_arch = "x86_64")]
@@ -44,6 +51,7 @@ struct Neon;
 
 impl sealed::Sealed for Baseline {}
 impl sealed::Sealed for Unknown {}
+impl<S> sealed::Sealed for Inference<S> {}
 #[cfg(target_arch = "x86_64")]
 impl sealed::Sealed for Avx2 {}
 #[cfg(target_arch = "x86_64")]
@@ -73,6 +81,14 @@ impl Simd for Neon {
     const NEON: bool = true;
 }
 
+impl<S: Simd> Simd for Inference<S> {
+    const KNOWN: bool = S::KNOWN;
+    const AVX2: bool = S::AVX2;
+    const AVX512: bool = S::AVX512;
+    const NEON: bool = S::NEON;
+    const KEEPS: bool = false;
+}
+
 /// Something to be done on any instruction set. `run` is `#[inline(always)]`, and so is all that it calls.
 pub trait Op {
     /// The result.
@@ -98,7 +114,7 @@ pub enum Isa {
     Neon,
 }
 
-/// The best that this machine has, as a place in [`Isa::ALL`]; that of none until somebody asks.
+/// The best that this machine has, as a number; that of none until somebody asks.
 static BEST: AtomicU8 = AtomicU8::new(u8::MAX);
 
 impl Isa {
@@ -135,18 +151,15 @@ impl Isa {
     /// The best that this machine has.
     #[inline(always)]
     pub(super) fn best() -> Self {
-        match Self::ALL.get(usize::from(BEST.load(Ordering::Relaxed))) {
-            Some(isa) => *isa,
-            None => Self::detect(),
-        }
+        let best = BEST.load(Ordering::Relaxed);
+        Self::ALL.iter().copied().find(|isa| *isa as u8 == best).unwrap_or_else(Self::detect)
     }
 
     #[cold]
     fn detect() -> Self {
-        let available = (0..).zip(Self::ALL).filter(|(_, isa)| isa.is_available());
-        let (place, isa) = available.last().unwrap_or((0, &Isa::Portable));
-        BEST.store(place, Ordering::Relaxed);
-        *isa
+        let isa = Self::ALL.iter().copied().rfind(|isa| isa.is_available()).unwrap_or(Isa::Portable);
+        BEST.store(isa as u8, Ordering::Relaxed);
+        isa
     }
 }
 
@@ -190,6 +203,12 @@ impl<T, F: FnOnce() -> T> Op for Closure<F> {
 /// The machine has the instruction set.
 #[inline(always)]
 unsafe fn compiled_for<O: Op>(isa: Isa, op: O) -> O::Out {
+    // Not inlined where a better one is usual: the registers that it wants would be saved for nothing.
+    #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), inline(never))]
+    fn portable<O: Op>(op: O) -> O::Out {
+        op.run::<Baseline>()
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
     fn avx512<O: Op>(op: O) -> O::Out {
@@ -209,7 +228,7 @@ unsafe fn compiled_for<O: Op>(isa: Isa, op: O) -> O::Out {
     }
 
     match isa {
-        Isa::Portable => op.run::<Baseline>(),
+        Isa::Portable => portable(op),
         // SAFETY: the caller's contract.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { avx2(op) },

@@ -406,7 +406,7 @@ pub fn forward<E: Float, S: Simd, A: Activation>(
 ) {
     let job = Product { a: x, a_row: inputs, a_col: 1, b: w, b_row: inputs, y: &mut *y, init: b, sizes };
     // At once, as the stores of y and its loads would wait for each other; but not in fours what are more.
-    if rows == 1 && A::FROM_OUTPUT && (inputs < 8 || outputs <= 4) {
+    if rows == 1 && (A::FROM_OUTPUT || slopes.is_empty()) && (inputs < 8 || outputs <= 4) {
         return linear::<E, S, A>(job);
     }
     linear::<E, S, Pass>(job);
@@ -420,6 +420,9 @@ fn linear<E: Float, S: Simd, A: Activation>(job: Product<'_, E>) {
     if inputs >= 8 && (rows <= 2 || outputs <= 4) || rows == 1 && outputs == 4 {
         return E::dots::<S, A>(job);
     }
+    if rows == 1 && outputs == 1 {
+        return single::<E, A>(job);
+    }
     with_scratch!(inputs * outputs, |wt| {
         E::transpose::<S>(w, wt, (outputs, inputs));
         let job = Product { b: wt, b_row: outputs, ..job };
@@ -429,6 +432,21 @@ fn linear<E: Float, S: Simd, A: Activation>(job: Product<'_, E>) {
         }
         E::product::<S, A>(job);
     });
+}
+
+/// One number of few products, which are added in pairs.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn single<E: Float, A: Activation>(job: Product<'_, E>) {
+    let k = job.sizes.1;
+    let mut sums = [E::zero(); 8];
+    let products = sums[..k].iter_mut().zip(&job.a[..k]).zip(&job.b[..k]);
+    products.for_each(|((sum, a), b)| *sum = *a * *b);
+    for half in [4, 2, 1] {
+        for i in half..k.min(2 * half) {
+            sums[i - half] = sums[i - half] + sums[i];
+        }
+    }
+    job.y[0] = A::forward(job.init.map_or(sums[0], |init| init[0] + sums[0]));
 }
 
 /// The gradients of [`forward`], as [`super::linear_backward`].
@@ -505,13 +523,14 @@ pub fn activate<E: Float, A: Activation>(y: &mut [E]) {
     }
 }
 
-/// [`activate`], and A′(y), for [`derive_kept`], where that takes what A takes: both have most of their work in common.
+/// [`activate`], and A′(y), for [`derive_kept`], where that takes what A takes and there is room for it: both have most of
+/// their work in common. The value has the same bits with and without.
 #[inline(always)]
 pub fn activate_keeping<E: Float, A: Activation>(y: &mut [E], slopes: &mut [E]) {
     if A::IDENTITY {
         return;
     }
-    if A::FROM_OUTPUT {
+    if A::FROM_OUTPUT || slopes.is_empty() {
         return activate::<E, A>(y);
     }
     let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);

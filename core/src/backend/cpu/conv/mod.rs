@@ -97,7 +97,7 @@ const SPEED: usize = 40;
 /// `y: [batch, out, output]`.
 ///
 /// `slopes` keeps A′(x ∗ w + b) where that does not follow from the output (see [`Activation::FROM_OUTPUT`]); otherwise it
-/// is empty.
+/// is empty, and so it is where no gradient will be asked for.
 pub fn conv2d_forward<E: Float, A: Activation>(
     x: &[E],
     w: &[E],
@@ -146,7 +146,8 @@ fn forward<E: Float, A: Activation>(
     let size = conv.window.output();
     assert!(isa.is_available(), "{isa:?} on a machine without it");
     assert!(b.is_none_or(|b| b.len() == conv.out_channels), "parameters are not of their sizes");
-    assert!(A::FROM_OUTPUT || slopes.len() == y.len(), "no room for the derivative");
+    assert!(slopes.is_empty() || slopes.len() == y.len(), "no room for the derivative");
+    let keeps = !A::FROM_OUTPUT && !slopes.is_empty();
     if y.is_empty() {
         return;
     }
@@ -193,11 +194,11 @@ fn forward<E: Float, A: Activation>(
                     for n in share(batch, parts, part) {
                         // SAFETY: image n is one of `batch`, and in one part.
                         let y = unsafe { from_raw_parts_mut(y.get().add(n * output), output) };
-                        let slopes = if A::FROM_OUTPUT {
-                            &mut []
-                        } else {
+                        let slopes = if keeps {
                             // SAFETY: as y; the length is asserted above.
                             unsafe { from_raw_parts_mut(slopes.get().add(n * output), output) }
+                        } else {
+                            &mut []
                         };
                         // SAFETY: the machine has the instructions, as asserted above. The image is of the grid's input,
                         // the cells are of the grid, and `memory` leaves room behind them.
@@ -239,7 +240,10 @@ impl<E: Float, A: Activation> Op for Activate<'_, E, A> {
         }
         for (c, y) in self.y.chunks_exact_mut(self.area).enumerate() {
             let y = &mut y[self.lines.clone()];
-            let slopes = if A::FROM_OUTPUT { &mut [] } else { &mut self.slopes[c * self.area..][self.lines.clone()] };
+            let slopes = match &mut *self.slopes {
+                [] => &mut [],
+                slopes => &mut slopes[c * self.area..][self.lines.clone()],
+            };
             activate_keeping::<E, A>(y, slopes);
         }
     }
