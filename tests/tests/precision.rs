@@ -23,6 +23,16 @@ fn with<T>(precision: Precision, f: impl FnOnce() -> T) -> T {
     f()
 }
 
+/// Whether `High` may give other bits than `Highest`: where there is AMX.
+fn splits_operands() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    const AMX_BF16: u32 = 1 << 22;
+    #[cfg(target_arch = "x86_64")]
+    return core::arch::x86_64::__cpuid_count(7, 0).edx & AMX_BF16 != 0;
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 fn bits<S: Shape>(x: &Tensor<S>) -> Vec<u32> {
     x.as_slice().iter().map(|x| x.to_bits()).collect()
 }
@@ -47,14 +57,14 @@ fn errors_are_within_what_is_promised() {
     for sizes in [(32, 32, 32), (40, 784, 64), (33, 77, 95), (200, 90, 50), (32, 33, 2100)] {
         let mut error = |precision| error(precision, sizes, &mut rng);
         assert!(error(Precision::Highest) < rounding, "{sizes:?}");
-        assert!(error(Precision::High) < 2f64.powi(-10) + rounding, "{sizes:?}");
+        assert!(error(Precision::High) < 3.0 * 2f64.powi(-16) + rounding, "{sizes:?}");
         let bf16 = error(Precision::Bf16);
         assert!(bf16 < 2f64.powi(-8) + rounding, "{sizes:?}: {bf16}");
         assert!(bf16 > 2f64.powi(-14), "{sizes:?}: {bf16} is not that of bf16");
     }
 }
 
-/// The usual precision, and `High`, which has nothing to gain from less, would have lost bits.
+/// The usual precision, and `High` where it has nothing to gain from less, would have lost bits.
 #[test]
 fn only_bf16_changes_bits() {
     let mut rng = Generator::manual_seed(1);
@@ -63,7 +73,7 @@ fn only_bf16_changes_bits() {
     let product = |precision| with(precision, || bits(&a.matmul(&b)));
     let highest = product(Precision::Highest);
     assert!(highest != product(Precision::Bf16));
-    assert!(highest == product(Precision::High));
+    assert!(splits_operands() || highest == product(Precision::High));
     assert!(highest == product(Precision::Highest));
 }
 
@@ -104,7 +114,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
         struct Layer { layer: Linear(300, 400) }
     }
     let model = Layer::init(&mut rng);
-    with(Precision::Bf16, || {
+    let products = || {
         let before = plywood::num_threads();
         let [one, two, three] = [1, 2, 3].map(|threads| {
             plywood::set_num_threads(threads).unwrap();
@@ -114,7 +124,9 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
         });
         plywood::set_num_threads(before).unwrap();
         assert!(one == two && one == three);
-    });
+    };
+    with(Precision::High, products);
+    with(Precision::Bf16, products);
 }
 
 sequential! {
@@ -148,10 +160,10 @@ fn train() -> (Vec<f32>, Vec<u32>) {
 fn a_network_learns_in_every_precision() {
     let [highest, high, bf16] =
         [Precision::Highest, Precision::High, Precision::Bf16].map(|precision| with(precision, train));
-    assert!(highest == high);
+    assert!(splits_operands() || highest == high);
     assert!(highest.1 != bf16.1, "the products of a training step are in bf16");
     assert!((highest.0[0] - bf16.0[0]).abs() < 1e-2 * highest.0[0], "{} {}", highest.0[0], bf16.0[0]);
-    for (losses, _) in [highest, bf16] {
+    for (losses, _) in [highest, high, bf16] {
         assert!(losses[0] > 0.5 && losses[59] < 0.5 * losses[0], "from {} to {}", losses[0], losses[59]);
     }
 }
