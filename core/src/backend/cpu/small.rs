@@ -2,6 +2,9 @@
 //!
 //! Everything is inlined into a step that is compiled for one instruction set (see [`super::simd`]). Not in a build
 //! without optimisation, where each inlined piece would take stack and time of its own.
+//!
+//! What calls a function of an activation is a loop and not a `for_each` or `map`: these are functions, which the compiler
+//! may leave by themselves when their closure is long, and then compiles for the least of all processors.
 
 #[cfg(target_arch = "aarch64")]
 use super::gemm::{F32x4, F64x2};
@@ -257,7 +260,9 @@ unsafe fn tile<V: Vector, A: Activation, const R: usize, const C: usize>(
             const { assert!(size_of::<V>() == V::LANES * size_of::<V::E>()) };
             // The numbers of the vectors, as a slice: the compiler makes one loop of it.
             let numbers = core::slice::from_raw_parts_mut(sums.as_mut_ptr().cast::<V::E>(), R * C * V::LANES);
-            numbers.iter_mut().for_each(|y| *y = A::forward(*y));
+            for y in numbers {
+                *y = A::forward(*y);
+            }
         }
         let y = job.y.as_mut_ptr().add(row * n + column);
         for (i, sums) in sums.iter().enumerate() {
@@ -301,7 +306,9 @@ where
                     sums.iter_mut().zip(&init[j..]).for_each(|(sum, init)| *sum = *init + *sum);
                 }
                 if !A::IDENTITY {
-                    sums.iter_mut().for_each(|y| *y = A::forward(*y));
+                    for y in &mut sums {
+                        *y = A::forward(*y);
+                    }
                 }
                 job.y[i * n + j..][..4].copy_from_slice(&sums);
                 j += 4;
@@ -515,10 +522,14 @@ pub fn backward<E: Float, S: Simd, A: Activation>(
 #[inline(always)]
 pub fn activate<E: Float, A: Activation>(y: &mut [E]) {
     let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);
-    whole.iter_mut().for_each(|y| *y = A::forward(*y));
+    for y in whole {
+        *y = A::forward(*y);
+    }
     if !rest.is_empty() {
         let mut chunk = padded(rest);
-        chunk.iter_mut().for_each(|y| *y = A::forward(*y));
+        for y in &mut chunk {
+            *y = A::forward(*y);
+        }
         rest.copy_from_slice(&chunk[..rest.len()]);
     }
 }
@@ -535,11 +546,15 @@ pub fn activate_keeping<E: Float, A: Activation>(y: &mut [E], slopes: &mut [E]) 
     }
     let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);
     let (slopes, slopes_rest) = slopes.split_at_mut(whole.len());
-    whole.iter_mut().zip(slopes).for_each(|(y, slope)| (*y, *slope) = (A::forward(*y), A::derivative(*y)));
+    for (y, slope) in whole.iter_mut().zip(slopes) {
+        (*y, *slope) = (A::forward(*y), A::derivative(*y));
+    }
     if !rest.is_empty() {
         let mut chunk = padded(rest);
-        let slopes = chunk.map(A::derivative);
-        chunk.iter_mut().for_each(|y| *y = A::forward(*y));
+        let mut slopes = [E::zero(); LANES];
+        for (y, slope) in chunk.iter_mut().zip(&mut slopes) {
+            (*y, *slope) = (A::forward(*y), A::derivative(*y));
+        }
         rest.copy_from_slice(&chunk[..rest.len()]);
         slopes_rest.copy_from_slice(&slopes[..rest.len()]);
     }
@@ -564,10 +579,14 @@ pub fn derive<E: Float, A: Activation>(dy: &mut [E], v: &[E]) {
     let v = &v[..dy.len()];
     let (whole, rest) = dy.split_at_mut(dy.len() - dy.len() % LANES);
     let (v_whole, v_rest) = v.split_at(whole.len());
-    whole.iter_mut().zip(v_whole).for_each(|(dy, v)| *dy *= A::derivative(*v));
+    for (dy, v) in whole.iter_mut().zip(v_whole) {
+        *dy *= A::derivative(*v);
+    }
     if !rest.is_empty() {
         let (mut chunk, v) = (padded(rest), padded(v_rest));
-        chunk.iter_mut().zip(v).for_each(|(dy, v)| *dy *= A::derivative(v));
+        for (dy, v) in chunk.iter_mut().zip(v) {
+            *dy *= A::derivative(v);
+        }
         rest.copy_from_slice(&chunk[..rest.len()]);
     }
 }
