@@ -280,7 +280,8 @@ impl<const ALPHA: u64> Activation for ELU<ALPHA> {
 
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
-        if x > E::zero() { x } else { number::<E>(ALPHA) * math::exp_m1(x) }
+        let y = number::<E>(ALPHA) * math::exp_m1(x);
+        if x > E::zero() { x } else { y }
     }
 
     #[inline(always)]
@@ -469,13 +470,16 @@ impl<const BETA: u64, const THRESHOLD: u64> Activation for Softplus<BETA, THRESH
     #[inline(always)]
     fn forward<E: Float>(x: E) -> E {
         let scaled = x * number::<E>(BETA);
-        if scaled > number(THRESHOLD) { x } else { math::ln_1p(math::exp(scaled)) / number(BETA) }
+        // In any case, so that there is no branch in a vector's way; so in `ELU`.
+        let y = math::ln_1p(math::exp(scaled)) / number(BETA);
+        if scaled > number(THRESHOLD) { x } else { y }
     }
 
     #[inline(always)]
     fn derivative<E: Float>(x: E) -> E {
         let scaled = x * number::<E>(BETA);
-        if scaled > number(THRESHOLD) { E::one() } else { Sigmoid::forward(scaled) }
+        let slope = Sigmoid::forward(scaled);
+        if scaled > number(THRESHOLD) { E::one() } else { slope }
     }
 }
 
