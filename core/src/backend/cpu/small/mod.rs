@@ -93,7 +93,8 @@ fn single<E: Float, A: Activation>(job: Product<'_, E>) {
     products.for_each(|((sum, a), b)| *sum = *a * *b);
     for half in [4, 2, 1] {
         for i in half..k.min(2 * half) {
-            sums[i - half] = sums[i - half] + sums[i];
+            let more = sums[i];
+            sums[i - half] += more;
         }
     }
     job.y[0] = A::forward(job.init.map_or(sums[0], |init| init[0] + sums[0]));
