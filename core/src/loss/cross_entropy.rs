@@ -98,7 +98,9 @@ fn rows<E: Float>(
             if let Some(dy) = dy.as_deref_mut() {
                 let dy = &mut dy[row * classes..][..classes];
                 if classes >= LANES {
-                    dy.iter_mut().zip(z).for_each(|(dy, z)| *dy = math::exp(*z - max[i] - log[i]));
+                    for (dy, z) in dy.iter_mut().zip(z) {
+                        *dy = math::exp(*z - max[i] - log[i]);
+                    }
                 } else {
                     dy.iter_mut().zip(&softmax).for_each(|(dy, softmax)| *dy = softmax[i]);
                 }

@@ -46,11 +46,15 @@ fn sum_exp<E: Float>(x: &[E], max: E) -> E {
     let mut sums = [E::zero(); LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
     for chunk in chunks {
-        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += math::exp(*x - max));
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += math::exp(*x - max);
+        }
     }
     if !rest.is_empty() {
         let mut exps = padded(rest);
-        exps.iter_mut().for_each(|x| *x = math::exp(*x - max));
+        for x in &mut exps {
+            *x = math::exp(*x - max);
+        }
         sums.iter_mut().zip(&exps[..rest.len()]).for_each(|(sum, exp)| *sum += *exp);
     }
     pairwise(sums)
@@ -76,7 +80,9 @@ pub(crate) fn log_softmax<E: Float>(x: &[E], y: &mut [E]) {
 pub(crate) fn softmax<E: Float>(x: &[E], y: &mut [E]) {
     let max = maximum(x);
     let sum = sum_exp(x, max);
-    y.iter_mut().zip(x).for_each(|(y, x)| *y = math::exp(*x - max) / sum);
+    for (y, x) in y.iter_mut().zip(x) {
+        *y = math::exp(*x - max) / sum;
+    }
 }
 
 impl<S: EndsWith> Layer for Softmax<S> {
@@ -156,7 +162,9 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
         let rows = pass.y.chunks_exact(S::Last::SIZE.max(1)).zip(pass.dy.chunks_exact(S::Last::SIZE.max(1)));
         for (dx, (y, dy)) in dx.chunks_exact_mut(S::Last::SIZE.max(1)).zip(rows) {
             let sum: E = dy.iter().copied().sum();
-            dx.iter_mut().zip(y.iter().zip(dy)).for_each(|(dx, (y, dy))| *dx = *dy - math::exp(*y) * sum);
+            for (dx, (y, dy)) in dx.iter_mut().zip(y.iter().zip(dy)) {
+                *dx = *dy - math::exp(*y) * sum;
+            }
         }
     }
 }

@@ -1,42 +1,31 @@
-//! What a small layer computes: sizes that the compiler knows, and no call on the way.
-//!
-//! Everything is inlined into a step that is compiled for one instruction set (see [`super::simd`]). Not in a build
-//! without optimisation, where each inlined piece would take stack and time of its own.
+//! The products of a small layer, and the sums of columns.
 
 #[cfg(target_arch = "aarch64")]
-use super::gemm::{F32x4, F64x2};
+use crate::backend::cpu::gemm::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
-use super::gemm::{F32x8, F32x16, F64x4, F64x8};
-use super::gemm::{Portable, Vector};
+use crate::backend::cpu::gemm::{F32x8, F32x16, F64x4, F64x8};
+use crate::backend::cpu::gemm::{Portable, Vector};
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use super::gemm::{transpose_pd, transpose_ps};
-use super::is_inside;
-use super::simd::Simd;
+use crate::backend::cpu::gemm::{transpose_pd, transpose_ps};
+use crate::backend::cpu::is_inside;
+use crate::backend::cpu::simd::Simd;
 use crate::element::Float;
 use crate::nn::Activation;
-use crate::nn::activation::Pass;
-use core::mem::MaybeUninit;
-
-/// The weights of the largest layer that counts as small.
-pub const LARGEST: usize = 64 * 64;
-
-/// The elements that [`activate`] and the losses take at once: enough for a vector of any instruction set.
-pub const LANES: usize = 16;
 
 /// The operands of `y[m, n] = init + a[m, k] · b[k, n]`.
-struct Product<'a, E> {
+pub(super) struct Product<'a, E> {
     /// Element (i, p) is `a[i · a_row + p · a_col]`.
-    a: &'a [E],
-    a_row: usize,
-    a_col: usize,
+    pub(super) a: &'a [E],
+    pub(super) a_row: usize,
+    pub(super) a_col: usize,
     /// Row-major, its rows `b_row` apart.
-    b: &'a [E],
-    b_row: usize,
+    pub(super) b: &'a [E],
+    pub(super) b_row: usize,
     /// Row-major, for the `m · n` elements that are written.
-    y: &'a mut [E],
+    pub(super) y: &'a mut [E],
     /// What each row of y begins with, if not with zeros.
-    init: Option<&'a [E]>,
-    sizes: (usize, usize, usize),
+    pub(super) init: Option<&'a [E]>,
+    pub(super) sizes: (usize, usize, usize),
 }
 
 /// Element types with small products.
@@ -257,7 +246,9 @@ unsafe fn tile<V: Vector, A: Activation, const R: usize, const C: usize>(
             const { assert!(size_of::<V>() == V::LANES * size_of::<V::E>()) };
             // The numbers of the vectors, as a slice: the compiler makes one loop of it.
             let numbers = core::slice::from_raw_parts_mut(sums.as_mut_ptr().cast::<V::E>(), R * C * V::LANES);
-            numbers.iter_mut().for_each(|y| *y = A::forward(*y));
+            for y in numbers {
+                *y = A::forward(*y);
+            }
         }
         let y = job.y.as_mut_ptr().add(row * n + column);
         for (i, sums) in sums.iter().enumerate() {
@@ -301,7 +292,9 @@ where
                     sums.iter_mut().zip(&init[j..]).for_each(|(sum, init)| *sum = *init + *sum);
                 }
                 if !A::IDENTITY {
-                    sums.iter_mut().for_each(|y| *y = A::forward(*y));
+                    for y in &mut sums {
+                        *y = A::forward(*y);
+                    }
                 }
                 job.y[i * n + j..][..4].copy_from_slice(&sums);
                 j += 4;
@@ -370,223 +363,4 @@ unsafe fn column_sums<V: Vector>(b: &[V::E], y: &mut [V::E]) {
         }
         column += last;
     }
-}
-
-/// A slice of `len` elements of anything on the stack, or in registers if there are few. Not a function that takes a
-/// closure, which the compiler might not inline.
-macro_rules! with_scratch {
-    ($len:expr, |$name:ident| $body:expr) => {{
-        let len = $len;
-        if len <= FEW {
-            let mut memory = MaybeUninit::<[E; FEW]>::uninit();
-            // SAFETY: of plain numbers, of which every one is written before it is read.
-            let $name = unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<E>(), len) };
-            $body
-        } else {
-            assert!(len <= LARGEST);
-            let mut memory = MaybeUninit::<[E; LARGEST]>::uninit();
-            // SAFETY: as above.
-            let $name = unsafe { core::slice::from_raw_parts_mut(memory.as_mut_ptr().cast::<E>(), len) };
-            $body
-        }
-    }};
-}
-
-const FEW: usize = 256;
-
-/// `y = A(x · wᵀ + b)`, as [`super::linear_forward`].
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub fn forward<E: Float, S: Simd, A: Activation>(
-    x: &[E],
-    w: &[E],
-    b: Option<&[E]>,
-    y: &mut [E],
-    slopes: &mut [E],
-    sizes @ (rows, inputs, outputs): (usize, usize, usize),
-) {
-    let job = Product { a: x, a_row: inputs, a_col: 1, b: w, b_row: inputs, y: &mut *y, init: b, sizes };
-    // At once, as the stores of y and its loads would wait for each other; but not in fours what are more.
-    if rows == 1 && (A::FROM_OUTPUT || slopes.is_empty()) && (inputs < 8 || outputs <= 4) {
-        return linear::<E, S, A>(job);
-    }
-    linear::<E, S, Pass>(job);
-    activate_keeping::<E, A>(y, slopes);
-}
-
-/// `y = A(x · wᵀ + b)`, with w in the place of its transpose.
-#[cfg_attr(not(debug_assertions), inline(always))]
-fn linear<E: Float, S: Simd, A: Activation>(job: Product<'_, E>) {
-    let (w, (rows, inputs, outputs)) = (job.b, job.sizes);
-    if inputs >= 8 && (rows <= 2 || outputs <= 4) || rows == 1 && outputs == 4 {
-        return E::dots::<S, A>(job);
-    }
-    if rows == 1 && outputs == 1 {
-        return single::<E, A>(job);
-    }
-    with_scratch!(inputs * outputs, |wt| {
-        E::transpose::<S>(w, wt, (outputs, inputs));
-        let job = Product { b: wt, b_row: outputs, ..job };
-        // The one row as a constant, where it is one.
-        if rows == 1 {
-            return E::product::<S, A>(Product { sizes: (1, inputs, outputs), ..job });
-        }
-        E::product::<S, A>(job);
-    });
-}
-
-/// One number of few products, which are added in pairs.
-#[cfg_attr(not(debug_assertions), inline(always))]
-fn single<E: Float, A: Activation>(job: Product<'_, E>) {
-    let k = job.sizes.1;
-    let mut sums = [E::zero(); 8];
-    let products = sums[..k].iter_mut().zip(&job.a[..k]).zip(&job.b[..k]);
-    products.for_each(|((sum, a), b)| *sum = *a * *b);
-    for half in [4, 2, 1] {
-        for i in half..k.min(2 * half) {
-            sums[i - half] = sums[i - half] + sums[i];
-        }
-    }
-    job.y[0] = A::forward(job.init.map_or(sums[0], |init| init[0] + sums[0]));
-}
-
-/// The gradients of [`forward`], as [`super::linear_backward`].
-#[cfg_attr(not(debug_assertions), inline(always))]
-#[allow(clippy::too_many_arguments)]
-pub fn backward<E: Float, S: Simd, A: Activation>(
-    x: &[E],
-    w: &[E],
-    v: &[E],
-    dy: &mut [E],
-    dx: Option<&mut [E]>,
-    dw: &mut [E],
-    db: Option<&mut [E]>,
-    (rows, inputs, outputs): (usize, usize, usize),
-) {
-    assert!(db.as_ref().is_none_or(|db| db.len() == outputs), "not one bias an output");
-    derive_kept::<E, A>(dy, v);
-    let dy = &*dy;
-    if let Some(db) = db {
-        E::column_sums::<S>(dy, db);
-    }
-    if inputs < 8 && outputs >= 8 {
-        with_scratch!(inputs * outputs, |dwt| {
-            let sizes = (inputs, rows, outputs);
-            E::product::<S, Pass>(Product {
-                a: x,
-                a_row: 1,
-                a_col: inputs,
-                b: dy,
-                b_row: outputs,
-                y: dwt,
-                init: None,
-                sizes,
-            });
-            E::transpose::<S>(dwt, dw, (inputs, outputs));
-        });
-    } else {
-        let sizes = (outputs, rows, inputs);
-        E::product::<S, Pass>(Product {
-            a: dy,
-            a_row: 1,
-            a_col: outputs,
-            b: x,
-            b_row: inputs,
-            y: dw,
-            init: None,
-            sizes,
-        });
-    }
-    if let Some(dx) = dx {
-        let sizes = (rows, outputs, inputs);
-        E::product::<S, Pass>(Product {
-            a: dy,
-            a_row: outputs,
-            a_col: 1,
-            b: w,
-            b_row: inputs,
-            y: dx,
-            init: None,
-            sizes,
-        });
-    }
-}
-
-/// `y = A(y)`. Whole vectors in one loop, which the compiler vectorises whatever its body is; the rest as one more.
-#[inline(always)]
-pub fn activate<E: Float, A: Activation>(y: &mut [E]) {
-    let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);
-    whole.iter_mut().for_each(|y| *y = A::forward(*y));
-    if !rest.is_empty() {
-        let mut chunk = padded(rest);
-        chunk.iter_mut().for_each(|y| *y = A::forward(*y));
-        rest.copy_from_slice(&chunk[..rest.len()]);
-    }
-}
-
-/// [`activate`], and A′(y), for [`derive_kept`], where that takes what A takes and there is room for it: both have most of
-/// their work in common. The value has the same bits with and without.
-#[inline(always)]
-pub fn activate_keeping<E: Float, A: Activation>(y: &mut [E], slopes: &mut [E]) {
-    if A::IDENTITY {
-        return;
-    }
-    if A::FROM_OUTPUT || slopes.is_empty() {
-        return activate::<E, A>(y);
-    }
-    let (whole, rest) = y.split_at_mut(y.len() - y.len() % LANES);
-    let (slopes, slopes_rest) = slopes.split_at_mut(whole.len());
-    whole.iter_mut().zip(slopes).for_each(|(y, slope)| (*y, *slope) = (A::forward(*y), A::derivative(*y)));
-    if !rest.is_empty() {
-        let mut chunk = padded(rest);
-        let slopes = chunk.map(A::derivative);
-        chunk.iter_mut().for_each(|y| *y = A::forward(*y));
-        rest.copy_from_slice(&chunk[..rest.len()]);
-        slopes_rest.copy_from_slice(&slopes[..rest.len()]);
-    }
-}
-
-/// `dy = dy · A′`, from the output of A or from the slopes that [`activate_keeping`] has kept.
-#[inline(always)]
-pub fn derive_kept<E: Float, A: Activation>(dy: &mut [E], v: &[E]) {
-    if A::IDENTITY {
-        return;
-    }
-    if A::FROM_OUTPUT {
-        return derive::<E, A>(dy, v);
-    }
-    let slopes = &v[..dy.len()];
-    dy.iter_mut().zip(slopes).for_each(|(dy, slope)| *dy *= *slope);
-}
-
-/// `dy = dy · A′(v)`, likewise.
-#[inline(always)]
-pub fn derive<E: Float, A: Activation>(dy: &mut [E], v: &[E]) {
-    let v = &v[..dy.len()];
-    let (whole, rest) = dy.split_at_mut(dy.len() - dy.len() % LANES);
-    let (v_whole, v_rest) = v.split_at(whole.len());
-    whole.iter_mut().zip(v_whole).for_each(|(dy, v)| *dy *= A::derivative(*v));
-    if !rest.is_empty() {
-        let (mut chunk, v) = (padded(rest), padded(v_rest));
-        chunk.iter_mut().zip(v).for_each(|(dy, v)| *dy *= A::derivative(v));
-        rest.copy_from_slice(&chunk[..rest.len()]);
-    }
-}
-
-/// A few elements and then zeros.
-#[inline(always)]
-pub fn padded<E: Float>(rest: &[E]) -> [E; LANES] {
-    let mut chunk = [E::zero(); LANES];
-    chunk[..rest.len()].copy_from_slice(rest);
-    chunk
-}
-
-/// The sum of the lanes: of their halves, and so on.
-#[inline(always)]
-pub fn pairwise<E: Copy + core::ops::Add<Output = E>>(mut lanes: [E; LANES]) -> E {
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            lanes[i] = lanes[i] + lanes[i + half];
-        }
-    }
-    lanes[0]
 }
