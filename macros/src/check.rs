@@ -6,17 +6,19 @@
 mod fit;
 mod window;
 
+use crate::expr::Expr;
 use crate::layers::{Kind, kind_of};
 use crate::mistakes::Mistakes;
 use crate::parse::{Item, Layer, Network};
 use crate::shape::{Dim, Shape};
 use crate::size::{Size, constant_type, text_of};
+use crate::tokens::{Attribute, Param};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use std::collections::HashMap;
+use syn::Ident;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Expr, GenericParam, Ident};
 pub(crate) use window::Window;
 
 /// A layer of the plan.
@@ -27,7 +29,7 @@ pub(crate) struct Planned {
     pub(crate) name: Option<Ident>,
     pub(crate) ty: TokenStream,
     /// Its doc comment.
-    pub(crate) docs: Vec<syn::Attribute>,
+    pub(crate) docs: Vec<Attribute>,
     /// Where its type stands in the user's text.
     pub(crate) span: Span,
     pub(crate) text: String,
@@ -213,18 +215,16 @@ fn type_params(item: &Item, mistakes: &mut Mistakes) -> Option<Vec<Ident>> {
     };
     for param in &item.generics.params {
         match param {
-            GenericParam::Type(param) => {
-                let name = &param.ident;
-                let bounds = param.bounds.to_token_stream().to_string();
+            Param::Type { name, bounds, .. } => {
+                let bounds = bounds.to_string();
                 let hint = match bounds.split([' ', ':', '+']).any(|bound| bound == "Float" || bound == "Element") {
                     true => "; the element type is a parameter already, as in `Net::<f64>`",
                     false => "",
                 };
-                let clauses = item.generics.where_clause.to_token_stream().to_string();
+                let clauses = item.generics.where_clause.to_string();
                 let bounded = |text: &str| {
-                    text.split(',').any(|clause| {
-                        clause.contains("StaticDim") && clause.split_whitespace().any(|word| name == word)
-                    })
+                    text.split(',')
+                        .any(|clause| clause.contains("StaticDim") && clause.split([' ', ':']).any(|word| name == word))
                 };
                 if !bounds.contains("StaticDim") && !bounded(&clauses) {
                     wrong(
@@ -234,15 +234,14 @@ fn type_params(item: &Item, mistakes: &mut Mistakes) -> Option<Vec<Ident>> {
                 }
                 params.push(name.clone());
             }
-            GenericParam::Const(param) => {
-                let name = &param.ident;
+            Param::Const(name) => {
                 wrong(
                     name.span(),
                     format!("a size parameter is a type: write `{name}: StaticDim`, not `const {name}: …`"),
                 );
             }
-            GenericParam::Lifetime(param) => {
-                wrong(param.lifetime.span(), "a network owns its parameters and takes no lifetime".to_owned());
+            Param::Lifetime(span) => {
+                wrong(*span, "a network owns its parameters and takes no lifetime".to_owned());
             }
         }
     }
@@ -301,10 +300,10 @@ impl Checker<'_> {
     /// A size that is not a literal: a type parameter or a constant that is at least this.
     fn constant_dim(&mut self, expr: &Expr, place: &str, least: u64) -> Option<Dim> {
         let text = text_of(expr);
-        if let Expr::Path(path) = expr
-            && path.path.get_ident().is_some_and(|name| self.params.contains(name))
+        if let Expr::Name(name) = expr
+            && self.params.contains(name)
         {
-            return Some(Dim { param: true, ..Dim::opaque(path.to_token_stream(), &text) });
+            return Some(Dim { param: true, ..Dim::opaque(name.to_token_stream(), &text) });
         }
         if self.params.iter().any(|param| mentions(expr, param)) {
             let message = format!(
@@ -330,7 +329,7 @@ impl Checker<'_> {
             self.constants.push(Constant { name: name.clone(), expr: expr.clone(), least, what });
         }
         name.set_span(expr.span().resolved_at(Span::call_site()));
-        let ty = constant_type(&syn::parse_quote!(#name));
+        let ty = constant_type(&Expr::Name(name.clone()));
         Dim { expr: Some(name.to_token_stream()), ..Dim::opaque(ty, text) }
     }
 
@@ -511,7 +510,7 @@ impl Checker<'_> {
         }
         let mut types = Vec::new();
         for arg in args {
-            if matches!(arg, Expr::Range(range) if range.start.is_none() && range.end.is_none()) {
+            if matches!(arg, Expr::Range(_)) {
                 types.push(self.known_input(at, layer, place)?.ty());
             } else {
                 types.push(self.dim(arg, place, |checker, span| checker.last_of(at, span, place))?.ty);

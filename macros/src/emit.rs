@@ -3,23 +3,26 @@
 mod step;
 
 use crate::check::{Constant, Fit, Plan, Planned};
+use crate::tokens::Generics;
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use step::{Fresh, Step, steps};
-use syn::{Generics, WhereClause, parse_quote};
 
 /// The struct with its implementations, or the expression that gives one.
 pub(crate) fn emit(plan: &Plan, errors: &TokenStream) -> TokenStream {
     match &plan.item {
         Some(item) => {
-            let network = Emitter::new(plan, &item.name, &item.generics, &item.vis).network(&item.attrs);
+            let attrs = &item.attrs;
+            let cfgs = attrs.iter().filter(|attribute| attribute.is("cfg"));
+            let network = Emitter::new(plan, &item.name, &item.generics, &item.vis)
+                .network(&quote!(#(#attrs)*), &quote!(#(#cfgs)*));
             quote!(#errors #network)
         }
         None => {
             let types = plan.layers.iter().map(|layer| &layer.ty);
             let name = Fresh::new(quote!(#(#types)*)).name("Sequential");
-            let network = Emitter::new(plan, &name, &Generics::default(), &syn::Visibility::Inherited)
-                .network(&[parse_quote!(#[derive(Clone, Debug, PartialEq)])]);
+            let network = Emitter::new(plan, &name, &Generics::default(), &TokenStream::new())
+                .network(&quote!(#[derive(Clone, Debug, PartialEq)]), &TokenStream::new());
             quote!({
                 #errors
                 #network
@@ -32,9 +35,9 @@ pub(crate) fn emit(plan: &Plan, errors: &TokenStream) -> TokenStream {
 struct Emitter<'a> {
     plan: &'a Plan,
     name: &'a Ident,
-    vis: &'a syn::Visibility,
+    vis: &'a TokenStream,
     generics: &'a Generics,
-    where_clause: &'a Option<WhereClause>,
+    where_clause: &'a TokenStream,
     /// The type parameters of the user.
     own: Vec<Ident>,
     steps: Vec<Step>,
@@ -46,11 +49,12 @@ struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    fn new(plan: &'a Plan, name: &'a Ident, generics: &'a Generics, vis: &'a syn::Visibility) -> Self {
+    fn new(plan: &'a Plan, name: &'a Ident, generics: &'a Generics, vis: &'a TokenStream) -> Self {
         let types = plan.layers.iter().map(|layer| &layer.ty);
         let (input, output, where_clause) = (plan.input.ty(), plan.output.ty(), &generics.where_clause);
-        let fresh = Fresh::new(quote!(#name #generics #where_clause #input #output #(#types)*));
-        let own: Vec<Ident> = generics.type_params().map(|param| param.ident.clone()).collect();
+        let declared = generics.declared(&TokenStream::new());
+        let fresh = Fresh::new(quote!(#name #declared #where_clause #input #output #(#types)*));
+        let own: Vec<Ident> = generics.types().cloned().collect();
         Emitter {
             plan,
             name,
@@ -66,18 +70,16 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn network(&self, attrs: &[syn::Attribute]) -> TokenStream {
+    fn network(&self, attrs: &TokenStream, cfgs: &TokenStream) -> TokenStream {
         let Emitter { plan, name, vis, where_clause, own, elem, store, other, .. } = self;
-        let mut declared = self.generics.clone();
-        declared.params.push(parse_quote!(#elem: ::plywood::Float = f32));
-        declared.params.push(parse_quote!(#store = ::plywood::__private::Buffer<#elem>));
+        let declared = self
+            .generics
+            .declared(&quote!(#elem: ::plywood::Float = f32, #store = ::plywood::__private::Buffer<#elem>));
         let position = self.fresh.name("POSITION");
-        let single = self.generics_with(&[]);
-        let owned = self.generics_with(&[parse_quote!(#elem: ::plywood::Float)]);
-        let any = self.generics_with(&[
-            parse_quote!(#elem: ::plywood::Float),
-            parse_quote!(#store: ::plywood::__private::Storage<#elem>),
-        ]);
+        let single = self.generics.implemented(&TokenStream::new());
+        let owned = self.generics.implemented(&quote!(#elem: ::plywood::Float));
+        let any =
+            self.generics.implemented(&quote!(#elem: ::plywood::Float, #store: ::plywood::__private::Storage<#elem>));
         let aliases = self.steps.iter().filter_map(|step| step.alias.as_ref());
         let layer = self.layer_impl();
         let accessors = self.accessors();
@@ -93,16 +95,15 @@ impl<'a> Emitter<'a> {
         // if this were at another place.
         let place = plan.layers.iter().find(|layer| layer.outside).map_or_else(Span::call_site, |layer| layer.span);
         let as_other = quote_spanned!(place=> type As<#other: ::plywood::Float> = #name<#(#own,)* #other>;);
-        let cfgs = attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
         let init_doc = format!("A `{name}` with PyTorch's default initial values.");
         quote! {
-            #(#attrs)*
+            #attrs
             #vis struct #name #declared #where_clause {
                 parameters: #store,
                 layers: ::core::marker::PhantomData<(#elem, #(#own,)*)>,
             }
 
-            #(#cfgs)*
+            #cfgs
             #[allow(clippy::all, clippy::pedantic, clippy::nursery, dead_code, deprecated)]
             const _: () = {
                 #(#constants)*
@@ -158,14 +159,6 @@ impl<'a> Emitter<'a> {
                 #(#fits)*
             };
         }
-    }
-
-    /// The user's parameters and more, as they stand after `impl`.
-    fn generics_with(&self, more: &[syn::GenericParam]) -> TokenStream {
-        let mut generics = self.generics.clone();
-        generics.params.extend(more.iter().cloned());
-        let (impl_generics, ..) = generics.split_for_impl();
-        impl_generics.to_token_stream()
     }
 
     /// `impl Layer`: the facts, forward and backward.

@@ -32,5 +32,5 @@ fn invisible(group: &Group) -> bool {
 fn stands_alone(tokens: &TokenStream) -> bool {
     let mut count = tokens.clone().into_iter();
     let single = count.next().is_some() && count.next().is_none();
-    single || syn::parse2::<syn::Type>(tokens.clone()).is_ok_and(|ty| matches!(ty, syn::Type::Path(_)))
+    single || crate::tokens::is_path(tokens)
 }

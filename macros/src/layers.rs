@@ -1,14 +1,16 @@
 //! The layers that `sequential!` knows by name, with their arguments.
 
 use crate::check::Window;
+use crate::expr::Expr;
 use crate::mistakes::Mistakes;
 use crate::parse::{Arg, Layer};
 use crate::size::text_of;
+use crate::tokens::Path;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use std::collections::HashMap;
+use syn::Lit;
 use syn::spanned::Spanned;
-use syn::{Expr, Lit, UnOp};
 
 /// What an argument is.
 #[derive(Clone, Copy, PartialEq)]
@@ -142,12 +144,12 @@ pub(crate) fn kind_of(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Ki
 }
 
 /// `Linear`, also where it is written `nn::Linear` or `plywood::nn::Linear`.
-fn own_name(path: &syn::Path) -> Option<&syn::Ident> {
-    let mut names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+fn own_name(path: &Path) -> Option<&syn::Ident> {
+    let mut names: Vec<String> = path.names.iter().map(ToString::to_string).collect();
     let last = names.pop()?;
     let ours = names == ["nn"] || names == ["plywood", "nn"];
     if ours && SIGNATURES.iter().any(|signature| signature.name == last) {
-        return path.segments.last().map(|segment| &segment.ident);
+        return path.names.last();
     }
     path.get_ident()
 }
@@ -200,7 +202,7 @@ const MISSING: &[&str] = &[
 fn outside(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
     let missing = layer.path.get_ident().filter(|name| MISSING.contains(&name.to_string().as_str()));
     let unlike_size = |arg: &Arg| {
-        arg.key.is_some() || matches!(literal(&arg.value), Some(Lit::Float(_) | Lit::Bool(_) | Lit::Str(_)))
+        arg.key.is_some() || matches!(arg.value.literal(), Some(Lit::Float(_) | Lit::Bool(_) | Lit::Str(_)))
     };
     if let Some(name) = missing.filter(|_| layer.args.iter().any(unlike_size)) {
         mistakes.add(
@@ -216,8 +218,7 @@ fn outside(layer: &Layer, place: &str, mistakes: &mut Mistakes) -> Kind {
         );
         return Kind::Broken;
     }
-    let has_types = layer.path.segments.iter().any(|segment| !segment.arguments.is_none());
-    if has_types && !layer.args.is_empty() {
+    if layer.path.arguments && !layer.args.is_empty() {
         mistakes.add(layer.span(), format!("{place}: give the sizes either in `<…>` or in `(…)`, not in both"));
         return Kind::Broken;
     }
@@ -341,9 +342,7 @@ impl Reader<'_> {
     fn bool(&mut self, key: &str, default: bool) -> bool {
         match self.args.remove(key) {
             None => default,
-            Some(Expr::Lit(lit)) if matches!(lit.lit, Lit::Bool(_)) => {
-                matches!(lit.lit, Lit::Bool(value) if value.value)
-            }
+            Some(Expr::Lit(Lit::Bool(given))) => given.value,
             Some(other) => {
                 self.wrong(other.span(), key, "`true` or `false`", &other);
                 default
@@ -366,10 +365,10 @@ impl Reader<'_> {
             None => quote!(#default),
             Some(expr) => {
                 let span = expr.span();
-                match literal(&expr) {
+                match expr.literal() {
                     Some(Lit::Int(int)) => {
                         let text = int.base10_digits();
-                        let minus = matches!(expr, Expr::Unary(_)).then(|| quote!(-));
+                        let minus = matches!(expr, Expr::Negative { .. }).then(|| quote!(-));
                         let float: proc_macro2::Literal = match format!("{text}.0").parse() {
                             Ok(float) => float,
                             Err(_) => proc_macro2::Literal::f64_unsuffixed(0.0),
@@ -391,10 +390,7 @@ impl Reader<'_> {
     fn text(&mut self, key: &str, values: &[&str]) -> usize {
         let Some(expr) = self.args.remove(key) else { return 0 };
         let given = match &expr {
-            Expr::Lit(lit) => match &lit.lit {
-                Lit::Str(text) => values.iter().position(|value| *value == text.value()),
-                _ => None,
-            },
+            Expr::Lit(Lit::Str(text)) => values.iter().position(|value| *value == text.value()),
             _ => None,
         };
         given.unwrap_or_else(|| {
@@ -402,17 +398,5 @@ impl Reader<'_> {
             self.wrong(expr.span(), key, &expected.join(" or "), &expr);
             0
         })
-    }
-}
-
-/// The literal of `5`, `-5`; `None` for any other expression.
-fn literal(expr: &Expr) -> Option<&Lit> {
-    match expr {
-        Expr::Lit(lit) => Some(&lit.lit),
-        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => match &*unary.expr {
-            Expr::Lit(lit) => Some(&lit.lit),
-            _ => None,
-        },
-        _ => None,
     }
 }

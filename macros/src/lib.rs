@@ -7,6 +7,7 @@
 
 mod check;
 mod emit;
+mod expr;
 mod fragments;
 mod layers;
 mod literal;
@@ -14,6 +15,7 @@ mod mistakes;
 mod parse;
 mod shape;
 mod size;
+mod tokens;
 
 use proc_macro::TokenStream;
 use quote::quote;

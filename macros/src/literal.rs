@@ -1,12 +1,13 @@
 //! `tensor!`: nested literals with their sizes counted.
 
+use crate::expr::Expr;
 use crate::size::literal_type;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Result, Token};
+use syn::{Error, Result, Token};
 
 /// The sizes and the entries, row-major.
 pub(crate) struct Literal {
@@ -38,7 +39,7 @@ impl Literal {
         let mut first: Option<Vec<usize>> = None;
         for (i, item) in items.enumerate() {
             let sizes = match item {
-                Expr::Array(array) => self.level(array.elems.iter(), array.span(), depth + 1)?,
+                Expr::Array(array, items) => self.level(items.iter(), array.span(), depth + 1)?,
                 entry => {
                     self.entries.push(entry.clone());
                     Vec::new()

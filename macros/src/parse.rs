@@ -1,12 +1,13 @@
 //! The list of layers as it is written.
 
-use proc_macro2::Span;
+use crate::expr::{self, Expr};
+use crate::tokens::{Attribute, Generics, Path, visibility};
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, Expr, Generics, Ident, Path, Result, Token, Visibility, braced, parenthesized};
+use syn::{Error, Ident, Result, Token, braced, parenthesized};
 
 /// What stands in `sequential!`.
 pub(crate) struct Network {
@@ -18,7 +19,8 @@ pub(crate) struct Network {
 /// The head of the item form.
 pub(crate) struct Item {
     pub(crate) attrs: Vec<Attribute>,
-    pub(crate) vis: Visibility,
+    /// `pub`, `pub(crate)` or nothing.
+    pub(crate) vis: TokenStream,
     pub(crate) name: Ident,
     pub(crate) generics: Generics,
     pub(crate) shapes: Option<Shapes>,
@@ -73,12 +75,12 @@ impl Parse for Network {
             return Ok(Network { item: None, layers: layers(input)? });
         }
         let attrs = input.call(Attribute::parse_outer)?;
-        let vis = input.parse()?;
+        let vis = input.call(visibility)?;
         input.parse::<Token![struct]>()?;
         let name = input.parse()?;
         let mut generics: Generics = input.parse()?;
         let shapes = if input.peek(Token![:]) { Some(shapes(input)?) } else { None };
-        generics.where_clause = input.parse()?;
+        generics.parse_where(input)?;
         let body;
         braced!(body in input);
         let layers = layers(&body)?;
@@ -91,7 +93,7 @@ impl Parse for Network {
 
 fn is_item(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
-    let head = ahead.call(Attribute::parse_outer).and_then(|_| ahead.parse::<Visibility>());
+    let head = ahead.call(Attribute::parse_outer).and_then(|_| ahead.call(visibility));
     head.is_ok() && ahead.peek(Token![struct])
 }
 
@@ -120,10 +122,10 @@ fn sizes(input: ParseStream<'_>) -> Result<(Vec<Expr>, Span)> {
     } else if input.peek(syn::Lit) {
         Expr::Lit(input.parse()?)
     } else if input.peek(Token![-]) {
-        Expr::Unary(input.parse()?)
+        input.call(expr::negative)?
     } else {
-        let path = input.call(Path::parse_mod_style)?;
-        syn::parse2(path.into_token_stream())?
+        let path: Path = input.parse()?;
+        path.get_ident().cloned().map_or_else(|| Expr::Other(path.to_token_stream()), Expr::Name)
     };
     let span = size.span();
     Ok((vec![size], span))
@@ -153,7 +155,7 @@ fn layers(input: ParseStream<'_>) -> Result<Vec<Layer>> {
 impl Parse for Layer {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let docs = input.call(Attribute::parse_outer)?;
-        if let Some(other) = docs.iter().find(|attribute| !attribute.path().is_ident("doc")) {
+        if let Some(other) = docs.iter().find(|attribute| !attribute.is("doc")) {
             return Err(Error::new(other.span(), "a layer takes no attributes but a doc comment"));
         }
         let name = if input.peek(Ident) && input.peek2(Token![:]) && !input.peek2(Token![::]) {
@@ -172,7 +174,7 @@ impl Parse for Layer {
             return Err(input.error("expected a layer, such as `Linear(16, 32)` or `ReLU`"));
         }
         // `Scale<…>` as in a type, but `(…)` are the layer's arguments and not those of `Fn(…)`.
-        let path = path(input)?;
+        let path = input.parse()?;
         let mut args = Vec::new();
         if input.peek(syn::token::Paren) {
             let list;
@@ -181,25 +183,6 @@ impl Parse for Layer {
         }
         Ok(Layer { docs, name, path, args })
     }
-}
-
-fn path(input: ParseStream<'_>) -> Result<Path> {
-    let mut path = Path { leading_colon: input.parse()?, segments: syn::punctuated::Punctuated::new() };
-    loop {
-        path.segments.push_value(syn::PathSegment::from(input.call(Ident::parse_any)?));
-        if !input.peek(Token![::]) || input.peek3(Token![<]) {
-            break;
-        }
-        path.segments.push_punct(input.parse()?);
-    }
-    // `Scale<…>` and `Scale::<…>`
-    if input.peek(Token![<]) || input.peek(Token![::]) {
-        let arguments = input.parse()?;
-        if let Some(last) = path.segments.last_mut() {
-            last.arguments = syn::PathArguments::AngleBracketed(arguments);
-        }
-    }
-    Ok(path)
 }
 
 impl Parse for Arg {

@@ -1,11 +1,12 @@
 //! Sizes as they are written, and their types.
 
-use proc_macro2::{Span, TokenStream};
+use crate::expr::{Expr, has_semicolon};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Lit, Result, Token, UnOp};
+use syn::{Error, Lit, Result, Token};
 
 pub(crate) const MAX: u64 = 1_000_000_000;
 
@@ -26,9 +27,8 @@ impl Size {
         let text = || text_of(expr);
         match expr {
             Expr::Infer(_) => Ok(Size::Infer(span)),
-            Expr::Group(group) => Size::of(&group.expr),
-            Expr::Paren(paren) => Size::of(&paren.expr),
-            Expr::Lit(lit) => match &lit.lit {
+            Expr::Paren(_, inner) => Size::of(inner),
+            Expr::Lit(lit) => match lit {
                 Lit::Int(int) if matches!(int.suffix(), "" | "usize") => match int.base10_parse::<u64>() {
                     Ok(value) if value <= MAX => Ok(Size::Literal { value, span }),
                     _ => Err(Error::new(span, format!("a size is at most 1,000,000,000, but this is {}", text()))),
@@ -36,31 +36,27 @@ impl Size {
                 Lit::Float(_) => Err(Error::new(span, format!("a size is a whole number, but this is {}", text()))),
                 _ => Err(Error::new(span, format!("a size is a number, a constant or `_`, but this is {}", text()))),
             },
-            Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
+            Expr::Negative { .. } => {
                 Err(Error::new(span, format!("a size cannot be negative, but this is {}", text())))
             }
-            Expr::Path(path) => match path.path.get_ident() {
-                Some(name) if name.to_string().chars().all(|c| !c.is_uppercase()) => Err(Error::new(
-                    span,
-                    format!(
-                        "a size must be known at compile time, but `{name}` looks like a variable; make it a constant \
-                         (`const {}: usize = …`), or write `{{ {name} }}` if it is one",
-                        name.to_string().to_uppercase()
-                    ),
-                )),
-                _ => Ok(Size::Constant(Box::new(expr.clone()))),
-            },
-            Expr::Block(_)
-            | Expr::Binary(_)
-            | Expr::Call(_)
-            | Expr::Cast(_)
-            | Expr::Const(_)
-            | Expr::Field(_)
-            | Expr::Index(_)
-            | Expr::MethodCall(_) => Ok(Size::Constant(Box::new(expr.clone()))),
+            Expr::Name(name) if name.to_string().chars().all(|c| !c.is_uppercase()) => Err(Error::new(
+                span,
+                format!(
+                    "a size must be known at compile time, but `{name}` looks like a variable; make it a constant \
+                     (`const {}: usize = …`), or write `{{ {name} }}` if it is one",
+                    name.to_string().to_uppercase()
+                ),
+            )),
+            Expr::Name(_) | Expr::Block(_) => Ok(Size::Constant(Box::new(expr.clone()))),
+            Expr::Other(tokens) if !is_reference(tokens) => Ok(Size::Constant(Box::new(expr.clone()))),
             _ => Err(Error::new(span, "a size is a number, a constant or `_`")),
         }
     }
+}
+
+/// Whether tokens are `&x` or a closure.
+fn is_reference(tokens: &TokenStream) -> bool {
+    matches!(tokens.clone().into_iter().next(), Some(TokenTree::Punct(punct)) if matches!(punct.as_char(), '&' | '|'))
 }
 
 /// An expression as its author would write it, on one line.
@@ -97,9 +93,7 @@ pub(crate) fn literal_type(value: u64, span: Span) -> TokenStream {
 /// `{ 2 * HIDDEN }` without its braces.
 pub(crate) fn unbraced(expr: &Expr) -> TokenStream {
     match expr {
-        Expr::Block(block) if block.attrs.is_empty() && block.label.is_none() && block.block.stmts.len() == 1 => {
-            block.block.stmts[0].to_token_stream()
-        }
+        Expr::Block(block) if !block.stream().is_empty() && !has_semicolon(block) => block.stream(),
         _ => expr.to_token_stream(),
     }
 }

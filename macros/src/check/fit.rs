@@ -1,11 +1,11 @@
 //! Whether what comes in is what a layer takes.
 
 use super::{Checker, Fit, Flow, escaped};
+use crate::expr::Expr;
 use crate::shape::{Dim, Shape};
 use crate::size::text_of;
 use proc_macro2::Span;
 use quote::quote;
-use syn::Expr;
 use syn::spanned::Spanned;
 
 impl Checker<'_> {
@@ -51,15 +51,8 @@ impl Checker<'_> {
                     return None;
                 };
                 let product = factors.into_iter().reduce(|a, b| quote!(#a * #b)).unwrap_or_else(|| quote!(1));
-                let product: Expr = match syn::parse2(product) {
-                    Ok(product) => product,
-                    Err(error) => {
-                        self.mistakes.add(span, format!("{place}: {error}"));
-                        return None;
-                    }
-                };
                 let what = format!("{place}: the number of features is not between 1 and 1,000,000,000");
-                Some(self.constant(&product, 1, what, &shape.text()))
+                Some(self.constant(&Expr::Other(product), 1, what, &shape.text()))
             }
         }
     }

@@ -1,13 +1,14 @@
 //! Windows that slide over images: what they take, and what comes out.
 
 use super::{Checker, Fit, Flow, escaped, mentions};
+use crate::expr::Expr;
 use crate::parse::Layer;
 use crate::shape::{Dim, Shape};
 use crate::size::{MAX, Size, text_of};
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::Lit;
 use syn::spanned::Spanned;
-use syn::{Expr, Lit};
 
 /// `Conv2d` or `MaxPool2d` as it is written.
 pub(crate) struct Window {
@@ -180,10 +181,7 @@ impl Checker<'_> {
         };
         let dilation = option(&window.dilation, "dilation", 1);
         let named = match &window.padding {
-            Some(Expr::Lit(lit)) => match &lit.lit {
-                Lit::Str(text) => Some((text.value(), text.span())),
-                _ => None,
-            },
+            Some(Expr::Lit(Lit::Str(text))) => Some((text.value(), text.span())),
             _ => None,
         };
         let Some((name, span)) = named else {
@@ -223,11 +221,11 @@ impl Checker<'_> {
     /// `3` or `(3, 5)`
     fn pair(&mut self, expr: &Expr, key: &str, least: u64, place: &str) -> Option<Pair> {
         match expr {
-            Expr::Tuple(tuple) if tuple.elems.len() == 2 => {
-                let [height, width] = [0, 1].map(|axis| self.number(&tuple.elems[axis], key, least, place));
+            Expr::Tuple(_, sizes) if sizes.len() == 2 => {
+                let [height, width] = [0, 1].map(|axis| self.number(&sizes[axis], key, least, place));
                 Some([height?, width?])
             }
-            Expr::Tuple(_) | Expr::Array(_) => {
+            Expr::Tuple(..) | Expr::Array(..) => {
                 let message = format!(
                     "{place}: `{key}` is a number or two of them, `(height, width)`, but this is `{}`",
                     text_of(expr)
@@ -298,7 +296,7 @@ impl Checker<'_> {
     ) {
         let [Some(a), Some(b)] = dims.map(|dim| self.value(dim)) else { return };
         let (holds, span) = (holds([a, b]), span.resolved_at(Span::call_site()));
-        let expr = syn::parse_quote_spanned!(span=> if #holds { 1 } else { 0 });
+        let expr = Expr::Other(quote_spanned!(span=> if #holds { 1 } else { 0 }));
         self.constant(&expr, 1, what, "_");
     }
 
@@ -365,7 +363,7 @@ impl Checker<'_> {
         };
         let what = format!("{place}: the kernel does not fit into the {name} of what {} gives", flow.from);
         let spot = span.resolved_at(Span::call_site());
-        let expr = syn::parse_quote_spanned!(spot=> ::plywood::__private::window_size(#(#numbers),*));
+        let expr = Expr::Other(quote_spanned!(spot=> ::plywood::__private::window_size(#(#numbers),*)));
         Some(self.constant(&expr, 1, what, "_"))
     }
 }
