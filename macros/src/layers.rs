@@ -5,6 +5,7 @@ use crate::expr::Expr;
 use crate::mistakes::Mistakes;
 use crate::parse::{Arg, Layer};
 use crate::size::text_of;
+use crate::spelling::distance;
 use crate::tokens::Path;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -160,10 +161,10 @@ fn misspelled(name: &str) -> Option<&'static Signature> {
         return None;
     }
     let lower = name.to_lowercase();
-    let distance = |known: &str| strsim::damerau_levenshtein(&lower, &known.to_lowercase());
-    let nearest = SIGNATURES.iter().min_by_key(|signature| distance(signature.name))?;
+    let far = |known: &str| distance(&lower, &known.to_lowercase());
+    let nearest = SIGNATURES.iter().min_by_key(|signature| far(signature.name))?;
     let allowed = if nearest.name.len() < 6 { 1 } else { 2 };
-    (distance(nearest.name) <= allowed).then_some(nearest)
+    (far(nearest.name) <= allowed).then_some(nearest)
 }
 
 /// Layers of PyTorch that Plywood does not have: an argument that is no size tells that PyTorch's is meant.
@@ -304,9 +305,9 @@ fn bind(layer: &Layer, signature: &Signature, place: &str, mistakes: &mut Mistak
                         .args
                         .iter()
                         .map(|(name, _)| *name)
-                        .min_by_key(|name| strsim::damerau_levenshtein(name, &key.to_string()));
+                        .min_by_key(|name| distance(name, &key.to_string()));
                     let meant = match near {
-                        Some(name) if strsim::damerau_levenshtein(name, &key.to_string()) <= 3 => {
+                        Some(name) if distance(name, &key.to_string()) <= 3 => {
                             format!("did you mean `{name}`?")
                         }
                         _ => format!("expected {}", signature.text()),

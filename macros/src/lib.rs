@@ -15,6 +15,7 @@ mod mistakes;
 mod parse;
 mod shape;
 mod size;
+mod spelling;
 mod tokens;
 
 use proc_macro::TokenStream;

@@ -94,8 +94,25 @@ pub trait Gemm: Sized {
     );
 }
 
+/// What is done with the pieces of a product's rows: see [`Gemm::gemm_then`]. Not generic, so that there is one product an
+/// element type, and not one a layer.
+type Then<'a, E> = &'a (dyn Fn(usize, usize, &mut [E]) + Sync);
+
 macro_rules! gemm {
-    ($($E:ty),*) => {$(
+    ($(#[$inline:meta] $E:ident $large:ident;)*) => {$(
+        // Not inlined: the plain loops beside it are over before its registers are saved.
+        #[$inline]
+        fn $large(
+            y: &mut [$E],
+            a: Matrix<'_, $E>,
+            b: Matrix<'_, $E>,
+            sizes: (usize, usize, usize),
+            adds: bool,
+            then: Then<'_, $E>,
+        ) {
+            large(Isa::best(), y, a, b, sizes, adds, then);
+        }
+
         impl Gemm for $E {
             #[inline]
             fn gemm(y: &mut [$E], a: Matrix<'_, $E>, b: Matrix<'_, $E>, (m, k, n): (usize, usize, usize)) {
@@ -103,7 +120,7 @@ macro_rules! gemm {
                 if is_small(b, (m, k, n)) {
                     small::product(y, a, b, (m, k, n));
                 } else {
-                    large(Isa::best(), y, a, b, (m, k, n), true, |_, _, _| {});
+                    $large(y, a, b, (m, k, n), true, &|_, _, _| {});
                 }
             }
 
@@ -121,14 +138,18 @@ macro_rules! gemm {
                     small::product(y, a, b, (m, k, n));
                     y.chunks_exact_mut(n.max(1)).enumerate().for_each(|(i, row)| then(i, 0, row));
                 } else {
-                    large(Isa::best(), y, a, b, (m, k, n), false, then);
+                    $large(y, a, b, (m, k, n), false, &then);
                 }
             }
         }
     )*};
 }
 
-gemm!(f32, f64);
+// As with the kernels, that of f32 is part of this crate, and that of f64 of a program that computes in f64.
+gemm! {
+    #[inline(never)] f32 large_f32;
+    #[inline] f64 large_f64;
+}
 
 /// `y[m, n] = a[m, k] · b[k, n]`, all row-major.
 pub fn matmul<E: Gemm>(a: &[E], b: &[E], y: &mut [E], (m, k, n): (usize, usize, usize)) {
@@ -166,8 +187,6 @@ fn is_small<E>(b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) -> bool {
 }
 
 /// The product with the kernels of an instruction set, which this machine must have, on as many threads as pay.
-///
-/// Not inlined: the plain loops beside it are over before its registers are saved.
 #[inline(never)]
 fn large<E: Kernel>(
     isa: Isa,
@@ -176,7 +195,7 @@ fn large<E: Kernel>(
     b: Matrix<'_, E>,
     (m, k, n): (usize, usize, usize),
     adds: bool,
-    then: impl Fn(usize, usize, &mut [E]) + Sync,
+    then: Then<'_, E>,
 ) {
     // Of one thread: the arithmetic, at 64 multiply-adds of `f32` a nanosecond, and the reading of b, at 48 bytes.
     let nanoseconds = (m * k * n / 64 + k * n / 12) * size_of::<E>() / size_of::<f32>();
@@ -193,7 +212,7 @@ fn in_parts<E: Kernel>(
     b: Matrix<'_, E>,
     (m, k, n): (usize, usize, usize),
     adds: bool,
-    then: impl Fn(usize, usize, &mut [E]) + Sync,
+    then: Then<'_, E>,
 ) {
     check(y, a, b, (m, k, n));
     assert!(isa.is_available(), "{isa:?} on a machine without it");

@@ -77,7 +77,7 @@ pub(super) fn check_product<E: Kernel>(
 fn over<E: Kernel>(isa: Isa, y: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
     let before = y.to_vec();
     y.fill(E::nan());
-    in_parts(isa, 3, y, a, b, (m, k, n), false, |i, j, y| {
+    in_parts(isa, 3, y, a, b, (m, k, n), false, &|i, j, y| {
         y.iter_mut().zip(&before[i * n + j..]).for_each(|(y, before)| *y += *before);
     });
 }
@@ -88,7 +88,7 @@ fn check_all<E: Kernel + Gemm>(sizes: (usize, usize, usize), rng: &mut Generator
     for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
         check_product::<E>(
             &format!("{isa:?}"),
-            &|y, a, b, sizes| large(isa, y, a, b, sizes, true, |_, _, _| {}),
+            &|y, a, b, sizes| large(isa, y, a, b, sizes, true, &|_, _, _| {}),
             sizes,
             rng,
         );
@@ -175,7 +175,7 @@ fn real_numbers_agree_with_the_definition() {
         let b: Vec<f32> = (0..k * n).map(|_| rng.normal::<f32>()).collect();
         for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
             let mut y = vec![0.0; m * n];
-            large(isa, &mut y, Matrix::new(&a, k), Matrix::transposed(&b, k), (m, k, n), true, |_, _, _| {});
+            large(isa, &mut y, Matrix::new(&a, k), Matrix::transposed(&b, k), (m, k, n), true, &|_, _, _| {});
             for (i, y) in y.iter().enumerate() {
                 let terms = (0..k).map(|p| f64::from(a[i / n * k + p]) * f64::from(b[i % n * k + p]));
                 let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), x| (sum + x, size + x.abs()));
@@ -222,7 +222,7 @@ fn check_parts<E: Kernel + crate::element::Float>(bits: impl Fn(&E) -> u64) {
             for (which, (a, b)) in layouts.into_iter().enumerate() {
                 let product = |parts| {
                     let mut y = vec![E::nan(); m * n];
-                    in_parts(isa, parts, &mut y, a, b, (m, k, n), false, |_, _, y| {
+                    in_parts(isa, parts, &mut y, a, b, (m, k, n), false, &|_, _, y| {
                         y.iter_mut().for_each(|y| *y += E::one());
                     });
                     y.iter().map(&bits).collect::<Vec<_>>()
