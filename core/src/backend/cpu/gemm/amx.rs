@@ -5,8 +5,9 @@
 //!
 //! Intel, "Architectures Software Developer's Manual", volume 1, chapter 18, and TDPBF16PS in volume 2.
 //!
-//! The tests of [`super::reduced`] ran on the emulated Sapphire Rapids of Bochs (in its source of August 2026, with XFD and
-//! the tiles' XSAVE, which it lacked, put in), below Linux 6.1. On a processor without AMX they run in [`trapped`].
+//! The tests of `reduced` passed on the Sapphire Rapids that Bochs emulates, below Linux 6.1: its source of August 2026, which
+//! had to learn XFD and to save tiles, and to follow the manual in details. No processor of Intel's has run them yet. Where
+//! there is no AMX, they run in `trapped`.
 
 #[cfg(test)]
 pub(super) mod software;
