@@ -21,7 +21,7 @@ pub trait Simd: sealed::Sealed + 'static {
     const AVX512: bool = false;
     /// NEON.
     const NEON: bool = false;
-    /// Whether a forward pass keeps what only its backward pass will use. See [`Inference`].
+    /// Whether a forward pass keeps what only its backward pass will use.
     const KEEPS: bool = true;
 }
 
