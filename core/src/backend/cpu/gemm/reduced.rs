@@ -75,7 +75,7 @@ fn high(isa: Isa) -> Option<Reduced<f32>> {
 pub(super) unsafe fn rounded(isa: Isa, part: Product<'_, f32>) {
     let kernels = f32::kernels(isa);
     // SAFETY: the caller's contract.
-    unsafe { product(kernels, &mut Vectors::<1> { kernels, tiles: kernels.tiles }, part) }
+    unsafe { product(kernels, &mut Vectors::<1>::new(kernels, kernels.tiles[kernels.tiles.len() - 1]), part) }
 }
 
 /// Whether AVX-512-BF16 belongs to an instruction set of this machine.
@@ -91,7 +91,7 @@ pub(super) fn has_pairs(isa: Isa) -> bool {
 pub(super) unsafe fn pairs(isa: Isa, part: Product<'_, f32>) {
     let kernels = f32::kernels(isa);
     // SAFETY: the caller's contract; the tiles are of the same sizes as those of AVX-512.
-    unsafe { product(kernels, &mut Vectors::<2> { kernels, tiles: avx512::TILES }, part) }
+    unsafe { product(kernels, &mut Vectors::<2>::new(kernels, avx512::TILES), part) }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -106,11 +106,7 @@ mod avx512 {
         unsafe { kernel::tile::<Bf16x32, R, C>(job) }
     }
 
-    macro_rules! tiles {
-        ($($rows:literal)*) => { &[$(&[tile::<$rows, 1>, tile::<$rows, 2>, tile::<$rows, 3>, tile::<$rows, 4>]),*] };
-    }
-
-    pub(super) static TILES: &[&[Run<f32>]] = tiles!(1 2 3 4 5 6);
+    pub(super) static TILES: &[Run<f32>] = &[tile::<6, 1>, tile::<6, 2>, tile::<6, 3>, tile::<6, 4>];
 }
 
 /// What multiplies packed words.
@@ -134,29 +130,54 @@ pub(super) trait Tiles {
     ///
     /// # Safety
     ///
-    /// The machine has the instructions; `a` holds `rows` rows, and may be read up to a multiple of [`GROUP`] of them, `b`
-    /// the columns of a whole tile; of y, there is what is computed.
+    /// The machine has the instructions; `a` holds `rows` rows, and may be read up to those of a whole tile or a multiple of
+    /// [`GROUP`]; `b` holds the columns of a whole tile; of y, there is what is computed.
     unsafe fn tile(&mut self, job: &Job<f32>, rows: usize, parts: (usize, usize));
 }
 
 /// Tiles of vectors, whose words have `W` terms.
 struct Vectors<'a, const W: usize> {
     kernels: &'a Kernels<f32>,
-    tiles: &'a [&'a [Run<f32>]],
+    /// Those of the most rows, by their vectors.
+    tiles: &'a [Run<f32>],
+    /// Where a tile of fewer rows is computed, as one of the most.
+    whole: [f32; LARGEST],
+}
+
+/// The most elements of a tile.
+const LARGEST: usize = 6 * 64;
+
+impl<'a, const W: usize> Vectors<'a, W> {
+    fn new(kernels: &'a Kernels<f32>, tiles: &'a [Run<f32>]) -> Self {
+        Vectors { kernels, tiles, whole: [0.0; LARGEST] }
+    }
 }
 
 impl<const W: usize> Tiles for Vectors<'_, W> {
     const TERMS: usize = W;
 
     fn size(&self) -> (usize, usize) {
-        (self.tiles.len(), width(self.kernels))
+        (self.kernels.tiles.len(), width(self.kernels))
     }
 
     unsafe fn tile(&mut self, job: &Job<f32>, rows: usize, _: (usize, usize)) {
+        let (most, width) = self.size();
         let vectors = job.columns.div_ceil(self.kernels.lanes);
-        let job = Job { columns: job.columns - (vectors - 1) * self.kernels.lanes, ..*job };
-        // SAFETY: the caller's contract: `rows` rows of a, a panel of whole vectors, a tile of y.
-        unsafe { self.tiles[rows - 1][vectors - 1](&job) }
+        let last = job.columns - (vectors - 1) * self.kernels.lanes;
+        let run = self.tiles[vectors - 1];
+        if rows == most {
+            // SAFETY: the caller's contract: the rows of a, a panel of whole vectors, a tile of y.
+            return unsafe { run(&Job { columns: last, ..*job }) };
+        }
+        assert!(most * width <= LARGEST, "a tile larger than the room for it");
+        let whole = Job { y: self.whole.as_mut_ptr(), y_row: width, columns: last, adds: false, ..*job };
+        // SAFETY: likewise; more rows of a can be read, and `whole` has room for a tile.
+        unsafe { run(&whole) };
+        for (i, from) in self.whole.chunks_exact(width).enumerate().take(rows) {
+            // SAFETY: the caller's contract: a row of the tile of y.
+            let to = unsafe { core::slice::from_raw_parts_mut(job.y.add(i * job.y_row), job.columns) };
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = if job.adds { *to + from } else { *from });
+        }
     }
 }
 
