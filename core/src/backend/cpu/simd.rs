@@ -4,7 +4,7 @@
 //! [`dispatch`] is `#[inline(always)]`.
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU8, Ordering};
+pub use plywood_kernels::Isa;
 
 mod sealed {
     /// Who names an instruction set says that the machine has it, so only [`dispatch`](super::dispatch) does.
@@ -96,71 +96,6 @@ pub trait Op {
 
     /// Does it.
     fn run<S: Simd>(self) -> Self::Out;
-}
-
-/// What a processor can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isa {
-    /// As [`Baseline`].
-    Portable,
-    /// As [`Avx2`].
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// As [`Avx512`].
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// As [`Neon`].
-    #[cfg(target_arch = "aarch64")]
-    Neon,
-}
-
-/// The best that this machine has, as a number; that of none until somebody asks.
-static BEST: AtomicU8 = AtomicU8::new(u8::MAX);
-
-impl Isa {
-    /// All, the simplest first.
-    pub(super) const ALL: &[Isa] = &[
-        Isa::Portable,
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2,
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512,
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon,
-    ];
-
-    /// Whether this machine has it. The standard library asks the processor once and keeps the answer.
-    pub(super) fn is_available(self) -> bool {
-        match self {
-            Isa::Portable => true,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => {
-                is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                    && Isa::Avx2.is_available()
-            }
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
-        }
-    }
-
-    /// The best that this machine has.
-    #[inline(always)]
-    pub(super) fn best() -> Self {
-        let best = BEST.load(Ordering::Relaxed);
-        Self::ALL.iter().copied().find(|isa| *isa as u8 == best).unwrap_or_else(Self::detect)
-    }
-
-    #[cold]
-    fn detect() -> Self {
-        let isa = Self::ALL.iter().copied().rfind(|isa| isa.is_available()).unwrap_or(Isa::Portable);
-        BEST.store(isa as u8, Ordering::Relaxed);
-        isa
-    }
 }
 
 /// Does it with the best instructions that this machine has, or with those that are known already.

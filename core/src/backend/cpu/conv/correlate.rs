@@ -1,9 +1,9 @@
 //! Sums over all taps and channels of a grid: the output of a convolution, or the gradient of its input.
 
 use super::isa::{Convolve, Kernels};
-use super::kernel::{Correlate, Reduce};
 use crate::element::Float;
 use core::ops::Range;
+use plywood_kernels::conv::kernel::{Correlate, Reduce};
 
 /// Weights of so many bytes stay in the second cache while pixels pass by; of larger ones a few rows do, while all pixels
 /// pass.

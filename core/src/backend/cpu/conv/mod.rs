@@ -11,7 +11,6 @@ mod correlate;
 mod data;
 mod grid;
 mod isa;
-mod kernel;
 mod memory;
 mod pack;
 mod spread;

@@ -7,12 +7,12 @@
 use super::correlate::{RESIDENT, share};
 use super::grid::Grid;
 use super::isa::{Convolve, Kernels, Tiles};
-use super::kernel::Reduce;
 use super::pool::Shared;
 use super::{Conv, PARTS, run, spread};
 use crate::element::Float;
 use core::ops::Range;
 use core::slice::from_raw_parts_mut;
+use plywood_kernels::conv::kernel::Reduce;
 
 /// How the gradient of the weights is computed.
 #[derive(Clone, Copy)]

@@ -19,8 +19,8 @@ pub(super) use hardware::{configuration, processor_has_tiles};
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(super) use hardware::{is_available, product};
 
-use super::kernel::Job;
 use super::reduced::Tiles;
+use plywood_kernels::gemm::kernel::Job;
 
 /// The rows of a tile, and the words of a row.
 pub(super) const SIDE: usize = 16;

@@ -6,10 +6,10 @@
 
 use super::Product;
 use super::isa::{Kernel, Kernels};
-use super::kernel::Job;
 use super::pack::{Panel, pack, with_panel_memory};
-use super::vector::prefetch;
 use crate::backend::cpu::Matrix;
+use plywood_kernels::gemm::kernel::Job;
+use plywood_kernels::prefetch;
 
 /// The longest piece of the sums.
 pub(super) const KC: usize = 384;

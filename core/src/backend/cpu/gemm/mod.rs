@@ -23,9 +23,6 @@
 mod amx;
 mod blocked;
 mod isa;
-mod kernel;
-#[cfg(target_arch = "aarch64")]
-mod neon;
 mod pack;
 mod reduced;
 #[cfg(test)]
@@ -33,21 +30,13 @@ mod reduced_tests;
 mod small;
 #[cfg(test)]
 mod tests;
-mod vector;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 use super::{is_inside, is_product, pool};
-pub(super) use isa::{Isa, for_each_isa, transpose};
-#[cfg(target_arch = "aarch64")]
-pub(super) use neon::{F32x4, F64x2, transpose_pd, transpose_ps};
-pub(super) use vector::{Portable, Vector};
-#[cfg(target_arch = "x86_64")]
-pub(super) use x86::{F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
+pub(super) use isa::Isa;
 
 use core::ops::RangeInclusive;
 use isa::{COMBINED, DOTS, Kernel, Kernels};
-use kernel::Job;
+use plywood_kernels::gemm::kernel::Job;
 
 /// A matrix inside a slice: element (i, j) is `data[i · row + j · col]`.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,9 @@
 //! Panels: columns of b, copied into the order in which a kernel reads them.
 
 use super::isa::{Kernel, Kernels};
-use super::vector::prefetch;
 use crate::backend::Buffer;
 use core::cell::RefCell;
+use plywood_kernels::prefetch;
 use std::thread::LocalKey;
 
 /// How many rows ahead a row is asked for.

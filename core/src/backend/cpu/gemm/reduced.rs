@@ -12,10 +12,10 @@ use super::Product;
 use super::amx;
 use super::blocked::{KC, NC, pieces, width};
 use super::isa::{Isa, Kernel, Kernels, Run};
-use super::kernel::Job;
 use super::pack::{Panel, with_panel_memory};
-use super::vector::prefetch;
 use crate::backend::precision::{Precision, float32_matmul_precision};
+use plywood_kernels::gemm::kernel::Job;
+use plywood_kernels::prefetch;
 
 /// Sizes from which on the packing of both operands pays.
 const LEAST: usize = 32;
@@ -96,9 +96,9 @@ pub(super) unsafe fn pairs(isa: Isa, part: Product<'_, f32>) {
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::super::kernel::{self, Job};
-    use super::super::x86::Bf16x32;
     use super::Run;
+    use plywood_kernels::Bf16x32;
+    use plywood_kernels::gemm::kernel::{self, Job};
 
     #[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
     unsafe fn tile<const R: usize, const C: usize>(job: &Job<f32>) {

@@ -1,16 +1,16 @@
 //! The products of a small layer, and the sums of columns.
 
-#[cfg(target_arch = "aarch64")]
-use crate::backend::cpu::gemm::{F32x4, F64x2};
-#[cfg(target_arch = "x86_64")]
-use crate::backend::cpu::gemm::{F32x8, F32x16, F64x4, F64x8};
-use crate::backend::cpu::gemm::{Portable, Vector};
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-use crate::backend::cpu::gemm::{transpose_pd, transpose_ps};
 use crate::backend::cpu::is_inside;
 use crate::backend::cpu::simd::Simd;
 use crate::element::Float;
 use crate::nn::Activation;
+#[cfg(target_arch = "aarch64")]
+use plywood_kernels::{F32x4, F64x2};
+#[cfg(target_arch = "x86_64")]
+use plywood_kernels::{F32x8, F32x16, F64x4, F64x8};
+use plywood_kernels::{Portable, Vector};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use plywood_kernels::{transpose_pd, transpose_ps};
 
 /// The operands of `y[m, n] = init + a[m, k] · b[k, n]`.
 pub(super) struct Product<'a, E> {

@@ -1,16 +1,16 @@
 //! The innermost loops, written once in [`Vector`]s.
 //!
-//! Each is inlined into functions that are compiled for one instruction set (see [`super::isa`]); on its own, none runs
+//! Each is inlined into functions that are compiled for one instruction set (see [`super::Kernels`]); on its own, none runs
 //! fast.
 
 // Loops over indices: there are hundreds of these kernels, and with iterators they took the compiler a second longer.
 #![allow(clippy::needless_range_loop)]
 
-use super::vector::{Vector, prefetch};
+use crate::{Vector, prefetch};
 
 /// One call of a kernel: `y = a · b` or `y += a · b` for a few rows and columns.
 #[derive(Clone, Copy)]
-pub(super) struct Job<E> {
+pub struct Job<E> {
     /// The length of the sums.
     pub k: usize,
     /// Element (i, p) is at `i · a_row + p · a_col`.
@@ -39,7 +39,7 @@ const AHEAD: usize = 24;
 /// The machine has V's instructions; `a` holds R rows of `k`, `b` `k` rows of C whole vectors (of anything, where the
 /// last is not whole in y), `y` R rows of C - 1 vectors and `columns` elements, `1 ≤ columns ≤ LANES`.
 #[inline(always)]
-pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V::E>) {
+pub unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V::E>) {
     let Job { k, mut a, a_row, a_col, mut b, b_step, y, y_row, columns, adds } = *job;
     // SAFETY: the caller's contract: every offset below is inside the matrices it describes. The pointers step with
     // wrapping arithmetic because the last step leaves them.
@@ -86,7 +86,7 @@ pub(super) unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V
 ///
 /// The machine has V's instructions; `a` holds R rows of `k` (`a_col` is 1), `b` C columns of `k`, `y` R rows of C.
 #[inline(always)]
-pub(super) unsafe fn dots<V: Vector, const R: usize, const C: usize, const U: usize>(job: &Job<V::E>)
+pub unsafe fn dots<V: Vector, const R: usize, const C: usize, const U: usize>(job: &Job<V::E>)
 where
     V::E: core::ops::Add<Output = V::E>,
 {
@@ -157,7 +157,7 @@ unsafe fn step<V: Vector, const R: usize, const C: usize>(
 ///
 /// The machine has V's instructions; `a` holds a row of P, `b` P rows of `columns`, `y` a row of `columns`.
 #[inline(always)]
-pub(super) unsafe fn combine<V: Vector, const P: usize>(job: &Job<V::E>) {
+pub unsafe fn combine<V: Vector, const P: usize>(job: &Job<V::E>) {
     let Job { a, a_col, b, b_step, y, columns, adds, .. } = *job;
     // SAFETY: the caller's contract; whole vectors end at or before `columns`.
     unsafe {

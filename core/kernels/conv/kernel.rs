@@ -1,9 +1,9 @@
-//! The innermost loops, written once in [`Vector`]s and compiled for each instruction set (see [`super::isa`]).
+//! The innermost loops, written once in [`Vector`]s and compiled for each instruction set (see [`super::Kernels`]).
 
 // Loops over indices: there are hundreds of these kernels, and with iterators they took the compiler a second longer.
 #![allow(clippy::needless_range_loop)]
 
-use crate::backend::cpu::gemm::Vector;
+use crate::Vector;
 
 /// One call of [`correlate`].
 pub struct Correlate<E> {
@@ -30,7 +30,7 @@ pub struct Correlate<E> {
 ///
 /// The machine has V's instructions; every tap of every channel of all pixels can be read, and all of y written.
 #[inline(always)]
-pub(super) unsafe fn correlate<V: Vector, const R: usize, const C: usize>(job: &Correlate<V::E>) {
+pub unsafe fn correlate<V: Vector, const R: usize, const C: usize>(job: &Correlate<V::E>) {
     let Correlate { channels, taps, tap_count, mut a, mut b, plane, bias, y, y_row } = *job;
     // SAFETY: the caller's contract. The pointers step with wrapping arithmetic because the last step leaves the memory.
     unsafe {
@@ -95,7 +95,7 @@ pub struct Reduce<E> {
 ///
 /// The machine has V's instructions; `a` holds R factors and `b` C vectors for every term; `y` can be read and written.
 #[inline(always)]
-pub(super) unsafe fn products<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
+pub unsafe fn products<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
     let Reduce {
         images,
         size: (lines, columns),
@@ -150,7 +150,7 @@ pub(super) unsafe fn products<V: Vector, const R: usize, const C: usize>(job: &R
 ///
 /// As [`products`], for one image whose lines of `a` are dense.
 #[inline(always)]
-pub(super) unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
+pub unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
     let Reduce { size: (lines, columns), mut a, a_row, b, offsets, b_line, y, y_row, .. } = *job;
     // SAFETY: the caller's contract; loads end with the columns.
     unsafe {
@@ -225,7 +225,7 @@ unsafe fn add_to<V: Vector, const R: usize, const C: usize>(sums: &[[V; C]; R], 
 ///
 /// The machine has V's instructions; the rows can be read and written.
 #[inline(always)]
-pub(super) unsafe fn copy<V: Vector>(
+pub unsafe fn copy<V: Vector>(
     (from, from_row): (*const V::E, usize),
     (to, to_row): (*mut V::E, usize),
     (rows, columns): (usize, usize),
@@ -251,7 +251,7 @@ pub(super) unsafe fn copy<V: Vector>(
 ///
 /// The machine has V's instructions; `count` vectors can be read at `from` and as many elements written at `to`.
 #[inline(always)]
-pub(super) unsafe fn sum_lanes<V: Vector>(from: *const V::E, to: *mut V::E, count: usize) {
+pub unsafe fn sum_lanes<V: Vector>(from: *const V::E, to: *mut V::E, count: usize) {
     for i in 0..count {
         // SAFETY: the caller's contract.
         unsafe { *to.add(i) = V::load(from.add(i * V::LANES)).sum() }

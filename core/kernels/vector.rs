@@ -6,7 +6,7 @@
 ///
 /// Of every method: the machine has the instruction set, and a pointer is valid for the elements that the method's name
 /// promises (all lanes, or the first `n`, from one to all).
-pub(in crate::backend::cpu) trait Vector: Copy {
+pub trait Vector: Copy {
     type E: Copy;
     /// The elements of a vector.
     const LANES: usize;
@@ -30,7 +30,7 @@ pub(in crate::backend::cpu) trait Vector: Copy {
 
 /// Vectors in plain code, for the compiler to turn into whatever the target has.
 #[derive(Clone, Copy)]
-pub(in crate::backend::cpu) struct Portable<E, const L: usize>([E; L]);
+pub struct Portable<E, const L: usize>([E; L]);
 
 macro_rules! portable {
     ($($E:ty),*) => {$(
@@ -114,7 +114,7 @@ portable!(f32, f64);
 
 /// Asks for the memory at an address ahead of its use; any address will do.
 #[inline(always)]
-pub(super) fn prefetch<E>(at: *const E) {
+pub fn prefetch<E>(at: *const E) {
     // SAFETY: a prefetch neither reads nor faults.
     #[cfg(target_arch = "x86_64")]
     unsafe {

@@ -17,7 +17,7 @@ macro_rules! vector {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         #[repr(transparent)]
-        pub(in crate::backend::cpu) struct $Name($Register);
+        pub struct $Name($Register);
 
         impl Vector for $Name {
             type E = $E;
@@ -226,7 +226,7 @@ fn four_sums_8_pd([a, b, c, d]: [__m512d; 4]) -> [f64; 4] {
 ///
 /// The machine has AVX2; eight rows of eight elements, `from_row` and `to_row` apart, can be read and written.
 #[target_feature(enable = "avx2")]
-pub(in crate::backend::cpu) unsafe fn transpose_ps(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+pub unsafe fn transpose_ps(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
     for half in 0..2 {
         let pair = |i: usize| {
             // SAFETY: `i` and `i + 4` are below eight, and so are the four columns from `4 · half` on.
@@ -257,7 +257,7 @@ pub(in crate::backend::cpu) unsafe fn transpose_ps(from: *const f32, from_row: u
 ///
 /// The machine has AVX2; four rows of four elements, `from_row` and `to_row` apart, can be read and written.
 #[target_feature(enable = "avx2")]
-pub(in crate::backend::cpu) unsafe fn transpose_pd(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
+pub unsafe fn transpose_pd(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
     for half in 0..2 {
         let pair = |i: usize| {
             // SAFETY: `i` and `i + 2` are below four, and so are the two columns from `2 · half` on.

@@ -14,7 +14,7 @@ macro_rules! vector {
         $(#[$doc])*
         #[derive(Clone, Copy)]
         #[repr(transparent)]
-        pub(in crate::backend::cpu) struct $Name($Register);
+        pub struct $Name($Register);
 
         impl Vector for $Name {
             type E = $E;
@@ -177,7 +177,7 @@ fn four_sums_2_pd([a, b, c, d]: [float64x2_t; 4]) -> [f64; 4] {
 ///
 /// The machine has NEON; eight rows of eight elements, `from_row` and `to_row` apart, can be read and written.
 #[target_feature(enable = "neon")]
-pub(in crate::backend::cpu) unsafe fn transpose_ps(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+pub unsafe fn transpose_ps(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
     for (i, j) in [(0, 0), (0, 4), (4, 0), (4, 4)] {
         // SAFETY: four rows and columns from `i` and `j` on are among the eight.
         unsafe {
@@ -202,7 +202,7 @@ pub(in crate::backend::cpu) unsafe fn transpose_ps(from: *const f32, from_row: u
 ///
 /// The machine has NEON; four rows of four elements, `from_row` and `to_row` apart, can be read and written.
 #[target_feature(enable = "neon")]
-pub(in crate::backend::cpu) unsafe fn transpose_pd(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
+pub unsafe fn transpose_pd(from: *const f64, from_row: usize, to: *mut f64, to_row: usize) {
     for (i, j) in [(0, 0), (0, 2), (2, 0), (2, 2)] {
         // SAFETY: two rows and columns from `i` and `j` on are among the four.
         unsafe {

@@ -1,0 +1,71 @@
+//! The innermost loops of Plywood's products and convolutions on a CPU, compiled for each instruction set. The crate
+//! `plywood` is what a program depends on; this one promises nothing, and is apart only so that it compiles beside the rest.
+
+// All of it is either an instruction, or called with pointers.
+#![allow(unsafe_code)]
+
+pub mod conv;
+pub mod gemm;
+mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use isa::Isa;
+#[cfg(target_arch = "aarch64")]
+pub use neon::{F32x4, F64x2, transpose_pd, transpose_ps};
+pub use vector::{Portable, Vector, prefetch};
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Bf16x32, F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
+
+/// The kernels of every instruction set, by a macro that makes those of one, and the choice between them. It takes names
+/// from where it is called: `Kernels`, `Isa` and what is in `kernels`.
+macro_rules! for_each_isa {
+    ($kernels:ident) => {
+        // Those for f32 are part of this crate; those for f64 are compiled into a program that computes in f64, and so
+        // cost the others nothing.
+        for_each_isa!($kernels static choose_f32 f32: 4 F32x8 F32x16 F32x4 transpose_ps);
+        for_each_isa!($kernels const choose_f64 f64: 2 F64x4 F64x8 F64x2 transpose_pd);
+    };
+    ($kernels:ident $item:ident $choose:ident $E:ident: $lanes:literal $V256:ident $V512:ident $V128:ident $transpose:ident) => {
+        /// The kernels of an instruction set. Running them asks for a machine that has it.
+        #[inline]
+        #[must_use]
+        pub fn $choose(isa: Isa) -> &'static Kernels<$E> {
+            $kernels!($item portable: $E, crate::Portable<$E, $lanes>, 8 registers, crate::transpose::<$E>);
+            #[cfg(target_arch = "x86_64")]
+            $kernels!($item avx2: $E, crate::$V256, 16 registers, crate::$transpose, "avx2,fma");
+            #[cfg(target_arch = "x86_64")]
+            $kernels!($item avx512: $E, crate::$V512, 32 registers, crate::$transpose, "avx512f,avx2,fma");
+            #[cfg(target_arch = "aarch64")]
+            $kernels!($item neon: $E, crate::$V128, 32 registers, crate::$transpose, "neon");
+            match isa {
+                Isa::Portable => &portable::KERNELS,
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => &avx2::KERNELS,
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => &avx512::KERNELS,
+                #[cfg(target_arch = "aarch64")]
+                Isa::Neon => &neon::KERNELS,
+            }
+        }
+    };
+}
+use for_each_isa;
+
+/// A block's transpose in plain code.
+///
+/// # Safety
+///
+/// A block of 32 bytes a side can be read at `from` and written at `to`, in rows that far apart.
+pub unsafe fn transpose<E: Copy>(from: *const E, from_row: usize, to: *mut E, to_row: usize) {
+    let block = 32 / size_of::<E>();
+    for j in 0..block {
+        for i in 0..block {
+            // SAFETY: i and j are inside the block.
+            unsafe { *to.add(j * to_row + i) = *from.add(i * from_row + j) }
+        }
+    }
+}
