@@ -6,6 +6,7 @@
 ///
 /// Of every method: the machine has the instruction set, and a pointer is valid for the elements that the method's name
 /// promises (all lanes, or the first `n`, from one to all).
+#[allow(clippy::missing_safety_doc)] // Said above, for all.
 pub trait Vector: Copy {
     type E: Copy;
     /// The elements of a vector.
