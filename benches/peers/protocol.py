@@ -65,11 +65,16 @@ def first_losses(workload, kind, step):
     return [step(lr) for _ in range(1 if kind == "infer1" else CHECKED_STEPS)]
 
 
+def busy():
+    """Seconds of processor time of all processes."""
+    ticks = list(map(int, open("/proc/stat").readline().split()[1:]))
+    return sum(ticks[i] for i in (0, 1, 2, 5, 6, 7)) / os.sysconf("SC_CLK_TCK")
+
+
 def others():
     """Seconds of processor time that are not this process's."""
-    ticks = list(map(int, open("/proc/stat").readline().split()[1:]))
     own = os.times()
-    return sum(ticks[i] for i in (0, 1, 2, 5, 6, 7)) / os.sysconf("SC_CLK_TCK") - own.user - own.system
+    return busy() - own.user - own.system
 
 
 def measure(by, workload, kind, threads, step):

@@ -80,12 +80,15 @@ pub struct Reduce<E> {
     pub offsets: *const usize,
     pub b_line: usize,
     pub b_image: usize,
+    /// What is added to: vector c of row i is at `i · start_row + c · LANES`.
+    pub start: *const E,
+    pub start_row: usize,
     /// Vector c of row i is at `i · y_row + c · LANES`.
     pub y: *mut E,
     pub y_row: usize,
 }
 
-/// R rows of C vectors: `y[i] += Σ a[i] · b`, an element times a vector, which lies LANES from the next of its line.
+/// R rows of C vectors: `y[i] = start[i] + Σ a[i] · b`, an element times a vector, which lies LANES from the next of its line.
 ///
 /// For the gradient of the weights, the rows are output channels, a vector holds input channels, and the sum is over the
 /// pixels. For an output, the rows are neighbouring pixels, a vector holds output channels, and the sum is over the
@@ -93,27 +96,16 @@ pub struct Reduce<E> {
 ///
 /// # Safety
 ///
-/// The machine has V's instructions; `a` holds R factors and `b` C vectors for every term; `y` can be read and written.
+/// The machine has V's instructions; `a` holds R factors and `b` C vectors for every term; `start` can be read and
+/// `y` written.
 #[inline(always)]
 pub unsafe fn products<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
     let Reduce {
-        images,
-        size: (lines, columns),
-        a,
-        a_row,
-        steps,
-        a_line,
-        a_image,
-        b,
-        offsets,
-        b_line,
-        b_image,
-        y,
-        y_row,
+        images, size: (lines, columns), a, a_row, steps, a_line, a_image, b, offsets, b_line, b_image, ..
     } = *job;
     // SAFETY: the caller's contract.
     unsafe {
-        let mut sums = [[V::zero(); C]; R];
+        let mut sums = start::<V, R, C>(job);
         for n in 0..images {
             let mut a = a.add(n * a_image);
             let mut vectors = [b; C];
@@ -140,7 +132,7 @@ pub unsafe fn products<V: Vector, const R: usize, const C: usize>(job: &Reduce<V
                 }
             }
         }
-        add_to::<V, R, C>(&sums, y, y_row);
+        store::<V, R, C>(&sums, job);
     }
 }
 
@@ -151,10 +143,10 @@ pub unsafe fn products<V: Vector, const R: usize, const C: usize>(job: &Reduce<V
 /// As [`products`], for one image whose lines of `a` are dense.
 #[inline(always)]
 pub unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) {
-    let Reduce { size: (lines, columns), mut a, a_row, b, offsets, b_line, y, y_row, .. } = *job;
+    let Reduce { size: (lines, columns), mut a, a_row, b, offsets, b_line, .. } = *job;
     // SAFETY: the caller's contract; loads end with the columns.
     unsafe {
-        let mut sums = [[V::zero(); C]; R];
+        let mut sums = start::<V, R, C>(job);
         let mut vectors = [b; C];
         for c in 0..C {
             vectors[c] = b.add(*offsets.add(c));
@@ -173,7 +165,7 @@ pub unsafe fn in_pixels<V: Vector, const R: usize, const C: usize>(job: &Reduce<
                 vectors[c] = vectors[c].wrapping_add(b_line);
             }
         }
-        add_to::<V, R, C>(&sums, y, y_row);
+        store::<V, R, C>(&sums, job);
     }
 }
 
@@ -205,16 +197,30 @@ unsafe fn multiply<V: Vector, const R: usize, const C: usize>(
 
 /// # Safety
 ///
-/// The machine has V's instructions, and all vectors of y can be read and written.
+/// As [`products`].
 #[inline(always)]
-unsafe fn add_to<V: Vector, const R: usize, const C: usize>(sums: &[[V; C]; R], y: *mut V::E, y_row: usize) {
+unsafe fn start<V: Vector, const R: usize, const C: usize>(job: &Reduce<V::E>) -> [[V; C]; R] {
+    // SAFETY: the caller's contract.
+    unsafe {
+        let mut sums = [[V::zero(); C]; R];
+        for i in 0..R {
+            for c in 0..C {
+                sums[i][c] = V::load(job.start.add(i * job.start_row + c * V::LANES));
+            }
+        }
+        sums
+    }
+}
+
+/// # Safety
+///
+/// As [`products`].
+#[inline(always)]
+unsafe fn store<V: Vector, const R: usize, const C: usize>(sums: &[[V; C]; R], job: &Reduce<V::E>) {
     for i in 0..R {
         for c in 0..C {
             // SAFETY: the caller's contract.
-            unsafe {
-                let y = y.add(i * y_row + c * V::LANES);
-                V::load(y).add(sums[i][c]).store(y);
-            }
+            unsafe { sums[i][c].store(job.y.add(i * job.y_row + c * V::LANES)) }
         }
     }
 }

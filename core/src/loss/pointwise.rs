@@ -3,6 +3,8 @@
 #[cfg(feature = "cuda")]
 use super::{DeviceLoss, LossKind, Target};
 use super::{check_sizes, here, wide};
+use crate::backend::cpu::pool::sum_over_pieces;
+use crate::backend::cpu::simd::widest;
 use crate::backend::cpu::small::{LANES, padded, pairwise};
 use crate::element::Float;
 use crate::error::Result;
@@ -55,7 +57,7 @@ pub(super) fn terms<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storag
     Ok(())
 }
 
-/// [`Loss::total`](super::Loss::total): sums of every 16th term, and of those.
+/// [`Loss::total`](super::Loss::total).
 #[inline(always)]
 pub(super) fn total<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storage<E>>(
     y: TensorView<'_, Y, E>,
@@ -67,6 +69,33 @@ pub(super) fn total<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storag
     check_sizes("predictions and targets differ in shape", y.sizes().as_ref(), target.sizes().as_ref())?;
     let numel = y.numel();
     let (y, t) = (&y.as_slice()[..numel], &target.as_slice()[..numel]);
+    match dy {
+        Some(dy) if numel >= LARGE => Ok(large::<P, E>(y, t, scale, &mut dy[..numel])),
+        dy => Ok(pass::<P, E>(y, t, scale, dy)),
+    }
+}
+
+/// From so many elements on, a loss is computed in pieces.
+const LARGE: usize = 1 << 15;
+/// The elements whose terms are added up and derived while they are in the first cache.
+const PIECE: usize = 1 << 10;
+
+/// [`total`] on as many threads as pay. The sum is that of the pieces, whatever the number of threads.
+#[inline(never)]
+fn large<P: Pointwise, E: Float>(y: &[E], t: &[E], scale: E, dy: &mut [E]) -> f64 {
+    sum_over_pieces(dy, |start, dy| {
+        let [y, t] = [y, t].map(|from| from[start..][..dy.len()].chunks(PIECE));
+        widest(
+            #[inline(always)]
+            || dy.chunks_mut(PIECE).zip(y.zip(t)).map(|(dy, (y, t))| pass::<P, E>(y, t, scale, Some(dy))).sum(),
+        )
+    })
+}
+
+/// Sums of every 16th term, and of those.
+#[inline(always)]
+fn pass<P: Pointwise, E: Float>(y: &[E], t: &[E], scale: E, dy: Option<&mut [E]>) -> f64 {
+    let numel = y.len();
     let ((y, y_rest), (t, t_rest)) = (y.as_chunks::<LANES>(), t.as_chunks::<LANES>());
     let mut sums = [0.0; LANES];
     for (y, t) in y.iter().zip(t) {
@@ -97,7 +126,7 @@ pub(super) fn total<P: Pointwise, Y: Shape, S: TargetFor<Y>, E: Float, B: Storag
             dy_rest.copy_from_slice(&last[..dy_rest.len()]);
         }
     }
-    Ok(pairwise(sums))
+    pairwise(sums)
 }
 
 /// [`Loss::on_device`](super::Loss::on_device).

@@ -97,6 +97,27 @@ pub(crate) fn over_pieces<T: Send>(data: &mut [T], f: impl Fn(usize, &mut [T]) +
     in_pieces(data, threads_for(data.len()), f);
 }
 
+/// [`over_pieces`], and the sum of what `f` gives of the pieces. These depend on the length alone, so the sum does, too.
+pub(crate) fn sum_over_pieces<T: Send>(data: &mut [T], f: impl Fn(usize, &mut [T]) -> f64 + Sync) -> f64 {
+    let mut sums = [0.0; 16];
+    let whole = data.len();
+    let (data, shared) = (Shared(data.as_mut_ptr()), Shared(sums.as_mut_ptr()));
+    let piece = |part: usize| {
+        let range = cut(whole, sums.len(), 64, part);
+        // SAFETY: pieces are inside the slice and do not overlap, and each is given to one part; so is its sum.
+        unsafe {
+            let data = core::slice::from_raw_parts_mut(data.get().add(range.start), range.len());
+            *shared.get().add(part) = f(range.start, data);
+        }
+    };
+    if threads_for(whole) > 1 {
+        run(sums.len(), piece)
+    } else {
+        (0..sums.len()).for_each(piece)
+    }
+    sums.iter().sum()
+}
+
 fn in_pieces<T: Send>(data: &mut [T], parts: usize, f: impl Fn(usize, &mut [T]) + Sync) {
     let whole = data.len();
     let data = Shared(data.as_mut_ptr());

@@ -22,7 +22,8 @@ pub(super) struct Correlation<'a, E: 'static> {
     pub taps: &'a [usize],
     /// In the order of [`pack_weights`](super::pack::pack_weights).
     pub weights: &'a [E],
-    /// One for each output channel.
+    pub outputs: usize,
+    /// One for each output channel, and as many more as fill a vector.
     pub bias: &'a [E],
     /// Height and width of the result.
     pub size: (usize, usize),
@@ -80,26 +81,24 @@ const LATENCY: usize = 8;
 const TRANSPOSE: usize = 2;
 
 impl<E: Float + Convolve> Correlation<'_, E> {
-    fn outputs(&self) -> usize {
-        self.bias.len()
-    }
-
     /// The elements from the first to the last of so many lines, in whole vectors.
     fn row(&self, lines: usize) -> usize {
         ((lines - 1) * self.line + self.size.1).next_multiple_of(self.kernels.lanes)
     }
 
+    /// The elements of a pixel with all outputs: an odd number of vectors, or those of one vector would compete for a few
+    /// places of the cache.
+    fn pixel(&self) -> usize {
+        (self.outputs.div_ceil(self.kernels.lanes) | 1) * self.kernels.lanes
+    }
+
     fn strip(&self) -> usize {
-        (STRIP / (self.outputs() * self.line)).clamp(1, self.size.0)
+        (STRIP / (self.outputs * self.line)).clamp(1, self.size.0)
     }
 
     /// The elements of so many lines.
     fn lines_len(&self, lines: usize) -> usize {
-        if self.by_outputs {
-            lines * self.size.1 * self.outputs().next_multiple_of(self.kernels.lanes)
-        } else {
-            self.outputs() * self.row(lines)
-        }
+        if self.by_outputs { lines * self.size.1 * self.pixel() } else { self.outputs * self.row(lines) }
     }
 
     /// The memory for a strip.
@@ -121,7 +120,7 @@ impl<E: Float + Convolve> Correlation<'_, E> {
             // SAFETY: the caller's contract; the lines are some of the result's.
             let layout = unsafe {
                 if self.by_outputs {
-                    let pixel = self.outputs().next_multiple_of(self.kernels.lanes);
+                    let pixel = self.pixel();
                     self.tiles_of_outputs(cells, strip, pixel);
                     Layout::Pixels { pixel }
                 } else {
@@ -130,7 +129,7 @@ impl<E: Float + Convolve> Correlation<'_, E> {
                     Layout::Planes { row, line: self.line }
                 }
             };
-            done(Strip { start, lines, data: strip, channels: self.outputs(), layout });
+            done(Strip { start, lines, data: strip, channels: self.outputs, layout });
         }
     }
 
@@ -142,15 +141,10 @@ impl<E: Float + Convolve> Correlation<'_, E> {
     unsafe fn tiles_of_outputs(&self, cells: *const E, strip: &mut [E], pixel: usize) {
         let Kernels { lanes, products, .. } = *self.kernels;
         let (terms, columns) = (self.channels * self.taps.len(), self.size.1);
-        for strip in strip.chunks_exact_mut(pixel) {
-            let (outputs, behind) = strip.split_at_mut(self.outputs());
-            outputs.copy_from_slice(self.bias);
-            behind.fill(E::zero());
-        }
         let offsets: [usize; 4] = core::array::from_fn(|v| v * terms * lanes);
         let lines = strip.len() / (pixel * columns);
         // The weights of a few vectors stay in the second cache while all pixels pass.
-        for (v, vectors) in groups(pixel / lanes, products[0].len()) {
+        for (v, vectors) in groups(self.outputs.div_ceil(lanes), products[0].len()) {
             for (line, (j, pixels)) in
                 (0..lines).flat_map(|line| groups(columns, products.len()).map(move |j| (line, j)))
             {
@@ -166,6 +160,8 @@ impl<E: Float + Convolve> Correlation<'_, E> {
                     offsets: offsets.as_ptr(),
                     b_line: self.taps.len() * lanes,
                     b_image: 0,
+                    start: self.bias[v * lanes..].as_ptr(),
+                    start_row: 0,
                     y: strip[(line * columns + j) * pixel + v * lanes..].as_mut_ptr(),
                     y_row: pixel,
                 };
@@ -182,7 +178,7 @@ impl<E: Float + Convolve> Correlation<'_, E> {
         let Kernels { lanes, correlate, .. } = *self.kernels;
         let terms = self.channels * self.taps.len();
         let pixels = || groups(row / lanes, correlate[0].len());
-        let rows = || groups(self.outputs(), correlate.len());
+        let rows = || groups(self.outputs, correlate.len());
         let tile = |(i, rows): (usize, usize), (j, vectors): (usize, usize)| {
             let job = Correlate {
                 channels: self.channels,

@@ -18,7 +18,8 @@ pub(super) struct Data<E: 'static> {
     conv: Conv,
 }
 
-/// What the parts of a call share: the distances of the taps of all planes, their weights, and zeros for each channel.
+/// What the parts of a call share: the distances of the taps of all planes, their weights, and a vector's zeros for each
+/// channel.
 #[derive(Clone, Copy)]
 pub(super) struct Packed<'a, E> {
     pub distances: &'a [usize],
@@ -97,6 +98,7 @@ impl<E: Float + Convolve> Data<E> {
             channels: self.conv.out_channels,
             taps: &packed.distances[taps.clone()],
             weights: &packed.weights[taps.start * pair..taps.end * pair],
+            outputs: self.conv.in_channels,
             bias: packed.zeros,
             size: self.conv.window.plane(plane),
             by_outputs: self.by_outputs(plane, taps.len()),

@@ -27,7 +27,7 @@ use super::gemm::Isa;
 use super::is_product;
 use super::pool::{self, Shared};
 use super::simd::{Op, Simd, on};
-use super::small::{activate_keeping, derive_kept};
+use super::small::{LANES, activate_keeping, derive_kept, pairwise};
 use crate::element::Float;
 use crate::nn::Activation;
 use core::marker::PhantomData;
@@ -89,6 +89,8 @@ const PARTS: usize = 16;
 const PARTIAL_SUMS: usize = 4 << 20;
 /// The most elements of the cells of images that are added to the sums at once, but one always is.
 const AT_ONCE: usize = 1 << 20;
+/// The price of an element that goes into its cell or through the activation's derivative, in multiply-adds.
+const ELEMENT: usize = 20;
 /// What a thread does in a nanosecond, in multiply-adds: an estimate.
 const SPEED: usize = 40;
 
@@ -156,7 +158,8 @@ fn forward<E: Float, A: Activation>(
     let terms = conv.in_channels * taps;
     let by_outputs = by_outputs(kernels, size, grid.line, conv.out_channels, terms);
     memory::with_taps(conv.window.forward_taps(grid), |distances| {
-        let areas = [packed_len(kernels, conv.out_channels, terms), conv.out_channels];
+        let outputs = conv.out_channels.next_multiple_of(kernels.lanes);
+        let areas = [packed_len(kernels, conv.out_channels, terms), outputs];
         memory::with(&memory::CALL, areas, |[packed, bias]| {
             let weights = Weights {
                 data: w,
@@ -169,9 +172,9 @@ fn forward<E: Float, A: Activation>(
             };
             // SAFETY: the machine has the instructions, as asserted above.
             unsafe { pack_weights(kernels, by_outputs, &weights, packed) }
-            match b {
-                Some(b) => bias.copy_from_slice(b),
-                None => bias.fill(E::zero()),
+            bias.fill(E::zero());
+            if let Some(b) = b {
+                bias[..b.len()].copy_from_slice(b);
             }
             let correlation = Correlation {
                 kernels,
@@ -180,6 +183,7 @@ fn forward<E: Float, A: Activation>(
                 channels: conv.in_channels,
                 taps: distances,
                 weights: packed,
+                outputs: conv.out_channels,
                 bias,
                 size,
                 by_outputs,
@@ -293,10 +297,9 @@ fn backward<E: Float, A: Activation>(
         let (offsets, distances) = distances.split_at(weigh.offset_count());
         let (distances, taps) = distances.split_at(distances.len() / 2);
         let packed = data.as_ref().map_or(0, Data::packed);
-        let areas = [parts * sums, common, common_cells, packed, conv.in_channels];
+        let areas = [parts * sums, common, common_cells, packed, conv.in_channels.next_multiple_of(kernels.lanes)];
         memory::with(&memory::CALL, areas, |[partial, common, common_cells, packed, zeros]| {
-            partial.fill(E::zero());
-            common.fill(E::zero());
+            partial.chunks_exact_mut(sums).for_each(|sums| sums[own..].fill(E::zero()));
             zeros.fill(E::zero());
             if let Some(data) = &data {
                 // SAFETY: the machine has the instructions, as asserted above.
@@ -320,7 +323,8 @@ fn backward<E: Float, A: Activation>(
                 memory::with(&memory::JOB, areas, |[x_cells, dy_cells, strip]| {
                     x_cells.fill(E::zero());
                     dy_cells.fill(E::zero());
-                    for i in share(round.len(), parts, part) {
+                    let share = share(round.len(), parts, part);
+                    for i in share.clone() {
                         let n = round.start + i;
                         let v = if A::IDENTITY { &[] } else { &v[n * output..][..output] };
                         // SAFETY: image n is one of `batch`, and in one part.
@@ -343,6 +347,7 @@ fn backward<E: Float, A: Activation>(
                                     x_cells.as_ptr(),
                                     offsets,
                                     0..weigh.tiles(),
+                                    i == share.start,
                                     sums.as_mut_ptr(),
                                 );
                             }
@@ -360,14 +365,15 @@ fn backward<E: Float, A: Activation>(
                 // ready, and their cells; a tile is in one part.
                 unsafe {
                     let dy = dy.get().add(round.start * output);
-                    weigh.add(round.len(), dy, shared_cells.get(), offsets, tiles, shared_sums.get());
+                    let first = round.start == 0;
+                    weigh.add(round.len(), dy, shared_cells.get(), offsets, tiles, first, shared_sums.get());
                 }
             };
             for start in (0..batch).step_by(round) {
                 let round = start..(start + round).min(batch);
                 if weigh.at_once() {
-                    let products = products - conv.multiply_adds();
-                    run(parts, round.len() * products.max(input), |part| images(part, &round));
+                    let products = products - conv.multiply_adds() + ELEMENT * (input + output);
+                    run(parts, round.len() * products, |part| images(part, &round));
                     let parts = weigh.tiles().min(PARTS);
                     run(parts, round.len() * conv.multiply_adds(), |part| share_of_sums(part, parts, &round));
                 } else {
@@ -403,13 +409,13 @@ impl<E: Float, A: Activation> Op for ThroughActivation<'_, E, A> {
         let area = self.dy.len() / self.db.len();
         for (db, dy) in self.db.iter_mut().zip(self.dy.chunks_exact(area)) {
             // Many sums at once: the order of one would not let the compiler use vectors.
-            let mut sums = [E::zero(); 32];
-            let (whole, rest) = dy.as_chunks::<32>();
+            let mut sums = [[E::zero(); LANES]; 2];
+            let (whole, rest) = dy.as_chunks::<{ 2 * LANES }>();
             for dy in whole {
-                sums.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += *dy);
+                sums.as_flattened_mut().iter_mut().zip(dy).for_each(|(sum, dy)| *sum += *dy);
             }
-            sums.iter_mut().zip(rest).for_each(|(sum, dy)| *sum += *dy);
-            *db += sums.into_iter().sum::<E>();
+            sums.as_flattened_mut().iter_mut().zip(rest).for_each(|(sum, dy)| *sum += *dy);
+            *db += pairwise(sums[0]) + pairwise(sums[1]);
         }
     }
 }

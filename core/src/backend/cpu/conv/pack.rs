@@ -74,11 +74,15 @@ unsafe fn pack_group<E: Float>(
     let Weights { data, output, channel, area, taps, outputs, channels } = *weights;
     let data = &data[start * output..];
     let whole = start + rows <= outputs;
+    let taps = taps.filter(|taps| !taps.iter().copied().eq(0..area));
     match taps {
-        // SAFETY: the caller's contract.
-        None if channel == area && whole => unsafe {
-            turn(kernels, (data, output), (to, rows), (rows, channels * area));
-        },
+        None if whole => {
+            let (channels, area) = if channel == area { (1, channels * area) } else { (channels, area) };
+            for (c, to) in to.chunks_exact_mut(rows * area).enumerate().take(channels) {
+                // SAFETY: the caller's contract.
+                unsafe { turn(kernels, (&data[c * channel..], output), (to, rows), (rows, area)) }
+            }
+        }
         Some(taps) if whole && rows * area <= SCRATCH => {
             let mut scratch = [E::zero(); SCRATCH];
             for (c, to) in to.chunks_exact_mut(rows * taps.len()).enumerate() {

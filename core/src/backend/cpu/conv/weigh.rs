@@ -33,6 +33,9 @@ const PARTIAL: usize = 4;
 /// The price of putting a finished sum into its place, in multiply-adds.
 const FINISHED: usize = 30;
 
+/// The elements of a row of a tile of any instruction set.
+const ZEROS: usize = 3 * 16;
+
 impl<E: Float + Convolve> Weigh<E> {
     pub(super) fn new(kernels: &'static Kernels<E>, grid: Grid, conv: &Conv) -> Self {
         let (inputs, lanes, size) = (conv.in_channels, kernels.lanes, conv.window.output());
@@ -111,12 +114,13 @@ impl<E: Float + Convolve> Weigh<E> {
         }
     }
 
-    /// Adds the products of images and the gradients of their outputs to some tiles of the sums.
+    /// Adds the products of images and the gradients of their outputs to some tiles of the sums; `first` puts them there.
     ///
     /// # Safety
     ///
     /// The machine has the kernels' instructions; `dy` and `cells` are of so many images, `cells` with nothing but their
     /// pixels and zeros; `sums` are as many as `self` says, and nobody else uses those of the tiles.
+    #[allow(clippy::too_many_arguments)]
     pub(super) unsafe fn add(
         &self,
         images: usize,
@@ -124,6 +128,7 @@ impl<E: Float + Convolve> Weigh<E> {
         cells: *const E,
         offsets: &[usize],
         tiles: Range<usize>,
+        first: bool,
         sums: *mut E,
     ) {
         assert!(images == 1 || self.by_channels, "the kernels for neighbouring pixels take one image");
@@ -133,11 +138,14 @@ impl<E: Float + Convolve> Weigh<E> {
         let pixels = self.size.0 * self.size.1;
         let (offsets, steps) = offsets.split_at(self.vectors());
         let (down, across) = self.grid_of_tiles();
+        let zeros = [E::zero(); ZEROS];
+        assert!(kernels[0].len() * lanes <= ZEROS);
         for tile in tiles {
             let vectors = share(self.vectors(), across, tile / down);
             let rows = share(self.outputs, down, tile % down);
             // SAFETY: the caller's contract; rows and vectors are those of the sums.
             unsafe {
+                let y = sums.add(rows.start * row + vectors.start * lanes);
                 let job = Reduce {
                     images,
                     size: self.size,
@@ -150,7 +158,9 @@ impl<E: Float + Convolve> Weigh<E> {
                     offsets: offsets[vectors.start..].as_ptr(),
                     b_line: self.grid.line * unit,
                     b_image: self.cells(),
-                    y: sums.add(rows.start * row + vectors.start * lanes),
+                    start: if first { zeros.as_ptr() } else { y },
+                    start_row: if first { 0 } else { row },
+                    y,
                     y_row: row,
                 };
                 kernels[rows.len() - 1][vectors.len() - 1](&job);
