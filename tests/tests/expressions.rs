@@ -19,6 +19,7 @@ impl<A: Copy, B: Copy> Pair<A, B> {
 }
 
 #[test]
+#[allow(clippy::redundant_closure_call)]
 fn entries() {
     let (on, xs) = (true, [4.0, 5.0]);
     let x: Tensor<Shape![4, 3]> = tensor![
