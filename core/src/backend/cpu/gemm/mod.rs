@@ -159,8 +159,10 @@ const DOT_SUM: usize = 64;
 const COMBINED_AREA: usize = 1 << 15;
 const COMBINED_COLUMNS: usize = 64;
 
-/// For so many rows the packing of `b` is worth avoiding by [`turned`], and the rows fill vectors.
-const TURNED_ROWS: RangeInclusive<usize> = 32..=512;
+/// For so many rows the packing of `b` is worth avoiding by [`turned`]: for a few in any case, and for more if they fill
+/// their vectors.
+const TURNED_ROWS: RangeInclusive<usize> = DOT_ROWS + 1..=512;
+const FEW_ROWS: usize = 16;
 /// The most columns that are computed before they are put in their places.
 const TURNED_COLUMNS: usize = 2048;
 /// A part of a transposed product is at least that far across.
@@ -243,6 +245,10 @@ fn in_parts<E: Kernel>(
             whole: (m, k, n),
             adds,
         };
+        // A smaller batch may turn what a larger one does not.
+        if matches!(way, Way::Tiles | Way::Reduced(_)) && a.col == 1 && !adds {
+            pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
+        }
         // SAFETY: this machine has the instructions and the slices hold what the sizes say: both are asserted above. No
         // two parts have a common element of y.
         unsafe {
@@ -250,12 +256,7 @@ fn in_parts<E: Kernel>(
                 Way::Dots => dots(kernels, product),
                 Way::Combine => combine(kernels, product),
                 Way::Turned => turned(kernels, product),
-                Way::Tiles => {
-                    if a.col == 1 && !adds {
-                        pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
-                    }
-                    blocked::product(kernels, product);
-                }
+                Way::Tiles => blocked::product(kernels, product),
                 Way::Reduced(reduced) => reduced(isa, product),
             }
         }
@@ -293,7 +294,11 @@ impl<E: Kernel> Way<E> {
             && (m == 1 || k == 1 && n >= COMBINED_COLUMNS || k <= COMBINED / 2 && m * n >= COMBINED_AREA)
         {
             Way::Combine
-        } else if a.col == 1 && !adds && (TURNED_ROWS.contains(&m) && unused <= m / 16) && (n >= 4 * m && k >= 2 * m) {
+        } else if a.col == 1
+            && !adds
+            && (TURNED_ROWS.contains(&m) && (m <= FEW_ROWS || unused <= m / 16))
+            && (n >= 4 * m && k >= 2 * m)
+        {
             Way::Turned
         } else {
             Way::Tiles
