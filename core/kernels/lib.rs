@@ -16,7 +16,7 @@ mod x86;
 pub use isa::Isa;
 #[cfg(target_arch = "aarch64")]
 pub use neon::{F32x4, F64x2, transpose_pd, transpose_ps};
-pub use vector::{Portable, Vector, prefetch};
+pub use vector::{Portable, Vector, end_streams, prefetch};
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Bf16x32, F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
 

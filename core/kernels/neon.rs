@@ -62,6 +62,13 @@ macro_rules! vector {
 
             #[inline]
             #[target_feature(enable = "neon")]
+            unsafe fn stream(self, to: *mut $E) {
+                // SAFETY: the caller's contract.
+                unsafe { self.store(to) }
+            }
+
+            #[inline]
+            #[target_feature(enable = "neon")]
             unsafe fn add(self, other: Self) -> Self {
                 $Name($add(self.0, other.0))
             }

@@ -20,6 +20,8 @@ pub trait Vector: Copy {
     unsafe fn store(self, to: *mut Self::E);
     /// Stores the first `n` elements. Memory behind them is not written.
     unsafe fn store_first(self, to: *mut Self::E, n: usize);
+    /// Stores all lanes past the caches where the instruction set can; the address is a multiple of their size.
+    unsafe fn stream(self, to: *mut Self::E);
     unsafe fn add(self, other: Self) -> Self;
     /// `self · b + c`.
     unsafe fn mul_add(self, b: Self, c: Self) -> Self;
@@ -76,6 +78,12 @@ macro_rules! portable {
             }
 
             #[inline(always)]
+            unsafe fn stream(self, to: *mut $E) {
+                // SAFETY: the caller's contract.
+                unsafe { self.store(to) }
+            }
+
+            #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
                 let mut sums = self.0;
                 for i in 0..L {
@@ -112,6 +120,17 @@ macro_rules! portable {
 }
 
 portable!(f32, f64);
+
+/// What was stored by [`Vector::stream`] is stored before anything after this: as with other stores, once another thread
+/// knows of it.
+#[inline(always)]
+pub fn end_streams() {
+    // SAFETY: every processor of this kind has it.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::x86_64::_mm_sfence();
+    }
+}
 
 /// Asks for the memory at an address ahead of its use; any address will do.
 #[inline(always)]

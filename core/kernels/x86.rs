@@ -10,7 +10,7 @@ macro_rules! vector {
     (
         $(#[$doc:meta])*
         $Name:ident($Register:ty) = [$E:ty; $lanes:literal], $features:literal;
-        $zero:ident $splat:ident $load:ident $store:ident $add:ident $mul_add:ident;
+        $zero:ident $splat:ident $load:ident $store:ident $stream:ident $add:ident $mul_add:ident;
         $mask:expr, $load_first:ident, $store_first:ident;
         $sum:expr, $four_sums:ident
     ) => {
@@ -65,6 +65,13 @@ macro_rules! vector {
 
             #[inline]
             #[target_feature(enable = $features)]
+            unsafe fn stream(self, to: *mut $E) {
+                // SAFETY: `to` is valid for all lanes, and aligned to them.
+                unsafe { $stream(to, self.0) }
+            }
+
+            #[inline]
+            #[target_feature(enable = $features)]
             unsafe fn add(self, other: Self) -> Self {
                 $Name($add(self.0, other.0))
             }
@@ -93,7 +100,7 @@ macro_rules! vector {
 vector! {
     /// Sixteen `f32` of AVX-512.
     F32x16(__m512) = [f32; 16], "avx512f,avx2,fma";
-    _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_fmadd_ps;
+    _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_stream_ps _mm512_add_ps _mm512_fmadd_ps;
     |n| ((1u32 << n) - 1) as __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps;
     _mm512_reduce_add_ps, four_sums_16
 }
@@ -101,7 +108,7 @@ vector! {
 vector! {
     /// Sixteen `f32` of AVX-512 or, in the factors of `mul_add`, sixteen pairs of bf16.
     Bf16x32(__m512) = [f32; 16], "avx512f,avx512bf16,avx2,fma";
-    _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps dot_pairs;
+    _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_stream_ps _mm512_add_ps dot_pairs;
     |n| ((1u32 << n) - 1) as __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps;
     _mm512_reduce_add_ps, four_sums_16
 }
@@ -118,7 +125,7 @@ fn dot_pairs(a: __m512, b: __m512, c: __m512) -> __m512 {
 vector! {
     /// Eight `f64` of AVX-512.
     F64x8(__m512d) = [f64; 8], "avx512f,avx2,fma";
-    _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_fmadd_pd;
+    _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_stream_pd _mm512_add_pd _mm512_fmadd_pd;
     |n| ((1u32 << n) - 1) as __mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd;
     _mm512_reduce_add_pd, four_sums_8_pd
 }
@@ -126,7 +133,7 @@ vector! {
 vector! {
     /// Eight `f32` of AVX2.
     F32x8(__m256) = [f32; 8], "avx2,fma";
-    _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_fmadd_ps;
+    _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_stream_ps _mm256_add_ps _mm256_fmadd_ps;
     first_of_8, load_first_ps, _mm256_maskstore_ps;
     sum_ps, four_sums_8
 }
@@ -134,7 +141,7 @@ vector! {
 vector! {
     /// Four `f64` of AVX2.
     F64x4(__m256d) = [f64; 4], "avx2,fma";
-    _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_fmadd_pd;
+    _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_stream_pd _mm256_add_pd _mm256_fmadd_pd;
     first_of_4, load_first_pd, _mm256_maskstore_pd;
     sum_pd, four_sums_4_pd
 }

@@ -183,3 +183,31 @@ pub unsafe fn combine<V: Vector, const P: usize>(job: &Job<V::E>) {
         }
     }
 }
+
+/// A row of y as by [`combine`] of one row of b, past the caches: for a y that none of them holds, of which otherwise every
+/// line would be read before it is written. [`crate::end_streams`] comes after.
+///
+/// # Safety
+///
+/// As [`combine`] of one row; `adds` is not asked for.
+#[inline(always)]
+pub unsafe fn stream<V: Vector>(job: &Job<V::E>) {
+    let Job { a, b, y, columns, .. } = *job;
+    let aligned = y.align_offset(V::LANES * size_of::<V::E>()).min(columns);
+    // SAFETY: the caller's contract; what is aligned are whole vectors, and they end at or before `columns`.
+    unsafe {
+        let factor = V::splat(*a);
+        let part = |j: usize, n: usize| {
+            if n > 0 {
+                factor.mul_add(V::load_first(b.add(j), n), V::zero()).store_first(y.add(j), n);
+            }
+        };
+        part(0, aligned);
+        let mut j = aligned;
+        while j + V::LANES <= columns {
+            factor.mul_add(V::load(b.add(j)), V::zero()).stream(y.add(j));
+            j += V::LANES;
+        }
+        part(j, columns - j);
+    }
+}

@@ -24,6 +24,8 @@ pub struct Kernels<E: 'static> {
     pub dots: [[Run<E>; DOTS]; DOTS],
     /// `combine[p - 1]`: [`kernel::combine`] of p rows.
     pub combine: [Run<E>; COMBINED],
+    /// [`kernel::stream`].
+    pub stream: Run<E>,
     /// The side of what `transpose` transposes.
     pub block: usize,
     /// `to[j, i] = from[i, j]` of a square block: `from`, the distance of its rows, `to`, the distance of its rows.
@@ -44,7 +46,7 @@ macro_rules! kernels {
         mod $name {
             use super::*;
 
-            // In all three, SAFETY: the caller's contract is the kernel's, and the features are the vector's.
+            // In all of them, SAFETY: the caller's contract is the kernel's, and the features are the vector's.
 
             $(#[target_feature(enable = $features)])?
             unsafe fn tile<const R: usize, const C: usize>(job: &Job<$E>) {
@@ -64,6 +66,12 @@ macro_rules! kernels {
                 unsafe { kernel::combine::<$V, P>(job) }
             }
 
+            $(#[target_feature(enable = $features)])?
+            unsafe fn stream(job: &Job<$E>) {
+                // SAFETY: see above.
+                unsafe { kernel::stream::<$V>(job) }
+            }
+
             pub(super) $item KERNELS: Kernels<$E> = Kernels {
                 lanes: <$V as Vector>::LANES,
                 tiles: tiles!(tile, $registers),
@@ -77,6 +85,7 @@ macro_rules! kernels {
                     combine::<1>, combine::<2>, combine::<3>, combine::<4>,
                     combine::<5>, combine::<6>, combine::<7>, combine::<8>,
                 ],
+                stream,
                 block: 32 / size_of::<$E>(),
                 transpose: $transpose,
             };

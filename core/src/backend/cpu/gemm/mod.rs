@@ -36,6 +36,7 @@ pub(super) use isa::Isa;
 
 use core::ops::RangeInclusive;
 use isa::{COMBINED, DOTS, Kernel, Kernels};
+use plywood_kernels::end_streams;
 use plywood_kernels::gemm::kernel::Job;
 
 /// A matrix inside a slice: element (i, j) is `data[i · row + j · col]`.
@@ -158,6 +159,9 @@ const DOT_SUM: usize = 64;
 /// single term, rows of this length do.
 const COMBINED_AREA: usize = 1 << 15;
 const COMBINED_COLUMNS: usize = 64;
+
+/// A y of so many bytes, written once, is stored past the caches.
+const STREAMED: usize = 16 << 20;
 
 /// For so many rows the packing of `b` is worth avoiding by [`turned`]: for a few in any case, and for more if they fill
 /// their vectors.
@@ -401,7 +405,9 @@ unsafe fn dots<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
 ///
 /// As [`blocked::product`].
 unsafe fn combine<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
-    let Product { y, y_row, a, b, sizes: (m, k, n), adds, .. } = product;
+    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
+    // The gradient of large weights by one sample.
+    let streams = k == 1 && !adds && whole.0 * whole.2 * size_of::<E>() >= STREAMED;
     for i in 0..m {
         for p in (0..k).step_by(COMBINED) {
             let at_once = COMBINED.min(k - p);
@@ -417,8 +423,12 @@ unsafe fn combine<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
                 columns: n,
                 adds: adds || p > 0,
             };
+            let run = if streams { kernels.stream } else { kernels.combine[at_once - 1] };
             // SAFETY: `at_once` rows of b from p on, as many elements of row i of a, and the whole row i of y.
-            unsafe { kernels.combine[at_once - 1](&job) }
+            unsafe { run(&job) }
         }
+    }
+    if streams {
+        end_streams();
     }
 }

@@ -167,6 +167,25 @@ fn random_sizes() {
 }
 
 /// Numbers that do not add exactly: the kernels round, but not more than the sums of their type do.
+/// A product of one term whose y is stored past the caches, in rows that begin anywhere.
+fn check_streams<E: Kernel + crate::element::Float>(n: usize) {
+    let (m, mut rng) = (STREAMED / size_of::<E>() / n + 1, Generator::manual_seed(3));
+    let [a, b] = [m, n].map(|len| (0..len).map(|_| rng.normal::<E>()).collect::<Vec<_>>());
+    for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
+        let mut y = vec![E::nan(); m * n];
+        in_parts(isa, 3, &mut y, Matrix::transposed(&a, m), Matrix::new(&b, n), (m, 1, n), false, &|_, _, _| {});
+        let wrong = y.chunks_exact(n).zip(&a).position(|(row, a)| row.iter().zip(&b).any(|(y, b)| *y != *a * *b));
+        assert_eq!(wrong, None, "{isa:?}: the first wrong row of {m}, {n} long");
+    }
+}
+
+#[test]
+fn large_outer_products() {
+    check_streams::<f32>(2048);
+    check_streams::<f32>(2051);
+    check_streams::<f64>(1023);
+}
+
 #[test]
 fn real_numbers_agree_with_the_definition() {
     let mut rng = Generator::manual_seed(4);
