@@ -9,24 +9,14 @@ use crate::element::Float;
 pub fn sum_of_squares<E: Float>(x: &[E]) -> f64 {
     let piece = x.len().div_ceil(PIECES).max(LEAST);
     let pieces = x.len().div_ceil(piece);
-    let mut sums = [0.0; PIECES];
-    let to = pool::Shared(sums.as_mut_ptr());
-    let sum = |i: usize| {
+    // As `update` of one stream.
+    pool::sum_of_parts(pieces, size_of_val(x) / 32, |i| {
         let of = &x[i * piece..][..piece.min(x.len() - i * piece)];
-        let sum = widest(
+        widest(
             #[inline(always)]
             || squares(of),
-        );
-        // SAFETY: one of the `pieces`, which are no more than `PIECES`; no other part writes there.
-        unsafe { to.get().add(i).write(sum) };
-    };
-    // As `update` of one stream.
-    if pool::threads_for(size_of_val(x) / 32) == 1 {
-        (0..pieces).for_each(sum)
-    } else {
-        pool::run(pieces, sum)
-    }
-    sums.iter().sum()
+        )
+    })
 }
 
 #[inline(always)]
@@ -76,8 +66,8 @@ fn each<E: Float>(x: &mut [E], f: impl Fn(E) -> E + Sync) {
 }
 
 const LANES: usize = 32;
-/// As many part sums as there may be, and as many elements as a piece has at least.
-const PIECES: usize = 64;
+/// The most pieces, and as many elements as one has at least.
+const PIECES: usize = pool::MOST_PARTS;
 const LEAST: usize = 1 << 14;
 
 #[cfg(test)]

@@ -11,17 +11,20 @@
 //! Until both of two threads are at work it takes 0.9 µs if the helper watches and 19 µs if it sleeps, the median on two
 //! cores of a virtual AMD EPYC (Zen 4) under Linux, measured by the ignored test `handing_out`.
 
+mod pieces;
+
 use crate::error::{Error, Result};
 use core::any::Any;
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
-use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread::{self, Thread};
 use std::time::Instant;
+
+pub(crate) use pieces::{MOST_PARTS, Shared, cut, over_pieces, sum_of_parts, sum_over_pieces};
 
 /// The environment variable of the number of threads.
 const VARIABLE: &str = "PLYWOOD_NUM_THREADS";
@@ -89,66 +92,6 @@ pub(crate) fn threads_for(nanoseconds: usize) -> usize {
 pub(crate) fn run(parts: usize, f: impl Fn(usize) + Sync) {
     POOL.run(parts, &f);
 }
-
-/// A pass over a block whose elements do not depend on one another, on as many threads as pay: `f` takes where a piece
-/// begins, and the piece.
-pub(crate) fn over_pieces<T: Send>(data: &mut [T], f: impl Fn(usize, &mut [T]) + Sync) {
-    // An element takes a nanosecond, where it is more than memory that takes the time.
-    in_pieces(data, threads_for(data.len()), f);
-}
-
-/// [`over_pieces`], and the sum of what `f` gives of the pieces. These depend on the length alone, so the sum does, too.
-pub(crate) fn sum_over_pieces<T: Send>(data: &mut [T], f: impl Fn(usize, &mut [T]) -> f64 + Sync) -> f64 {
-    let mut sums = [0.0; 16];
-    let whole = data.len();
-    let (data, shared) = (Shared(data.as_mut_ptr()), Shared(sums.as_mut_ptr()));
-    let piece = |part: usize| {
-        let range = cut(whole, sums.len(), 64, part);
-        // SAFETY: pieces are inside the slice and do not overlap, and each is given to one part; so is its sum.
-        unsafe {
-            let data = core::slice::from_raw_parts_mut(data.get().add(range.start), range.len());
-            *shared.get().add(part) = f(range.start, data);
-        }
-    };
-    if threads_for(whole) > 1 {
-        run(sums.len(), piece)
-    } else {
-        (0..sums.len()).for_each(piece)
-    }
-    sums.iter().sum()
-}
-
-fn in_pieces<T: Send>(data: &mut [T], parts: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    let whole = data.len();
-    let data = Shared(data.as_mut_ptr());
-    run(parts, |part| {
-        let range = cut(whole, parts, 64, part);
-        // SAFETY: pieces are inside the slice and do not overlap, and each is given to one part.
-        f(range.start, unsafe { core::slice::from_raw_parts_mut(data.get().add(range.start), range.len()) });
-    });
-}
-
-/// One of `parts` pieces of `0..len`, all about equal and all but the last a multiple of `unit`. A piece may be empty.
-pub(crate) fn cut(len: usize, parts: usize, unit: usize, part: usize) -> Range<usize> {
-    let units = len.div_ceil(unit);
-    let border = |part: usize| (units * part / parts * unit).min(len);
-    border(part)..border(part + 1)
-}
-
-/// A pointer to memory of which every part takes a piece of its own.
-pub(crate) struct Shared<T>(pub(crate) *mut T);
-
-impl<T> Shared<T> {
-    /// The pointer: a method, so that a closure borrows the whole.
-    pub(crate) fn get(&self) -> *mut T {
-        self.0
-    }
-}
-
-// SAFETY: a pointer alone does nothing; who follows it takes a piece that no other thread has.
-unsafe impl<T: Send> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
 
 /// A value in cache lines of its own: what one thread writes does not slow down who reads its neighbour.
 #[repr(align(128))]
@@ -467,19 +410,6 @@ mod tests {
             }
         }
         assert_eq!(pool.helpers.lock().unwrap().len(), 4);
-    }
-
-    #[test]
-    fn pieces_of_a_slice() {
-        for len in [0, 1, 63, 64, 1000] {
-            for parts in [1, 2, 3, 7] {
-                let mut data = vec![0; len];
-                in_pieces(&mut data, parts, |start, piece| {
-                    piece.iter_mut().enumerate().for_each(|(i, x)| *x += start + i);
-                });
-                assert_eq!(data, (0..len).collect::<Vec<_>>(), "{parts} parts");
-            }
-        }
     }
 
     #[test]
