@@ -20,8 +20,8 @@ pub use vector::{Portable, Vector, end_streams, prefetch};
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Bf16x32, F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
 
-/// The kernels of every instruction set, by a macro that makes those of one, and the choice between them. It takes names
-/// from where it is called: `Kernels`, `Isa` and what is in `kernels`.
+/// The kernels of every instruction set, by a macro that makes those of one, and the choice between them. `Kernels` and `Isa`
+/// are those of the module where it stands.
 macro_rules! for_each_isa {
     ($kernels:ident) => {
         // Those for f32 are part of this crate; those for f64 are compiled into a program that computes in f64, and so
@@ -54,6 +54,13 @@ macro_rules! for_each_isa {
     };
 }
 use for_each_isa;
+
+/// `[[f::<1, 1>, f::<1, 2>], [f::<2, 1>, f::<2, 2>]]` of `f, [1 2] [1 2]`: tiles of so many rows and vectors.
+macro_rules! tiles {
+    ($tile:ident, [$($rows:literal)*] $vectors:tt) => { &[$(crate::tiles!($tile, $rows $vectors)),*] };
+    ($tile:ident, $rows:literal [$($vectors:literal)*]) => { &[$($tile::<$rows, $vectors>),*] };
+}
+use tiles;
 
 /// A block's transpose in plain code.
 ///

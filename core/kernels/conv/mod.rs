@@ -33,12 +33,10 @@ pub struct Kernels<E: 'static> {
 
 /// Tiles as large as so many registers can hold besides their factors.
 macro_rules! tiles {
-    ($tile:ident, 8) => { tiles!($tile [1 2 3 4] [1 2]) };
-    ($tile:ident, 16) => { tiles!($tile [1 2 3 4 5 6] [1 2]) };
+    ($tile:ident, 8) => { crate::tiles!($tile, [1 2 3 4] [1 2]) };
+    ($tile:ident, 16) => { crate::tiles!($tile, [1 2 3 4 5 6] [1 2]) };
     // Eight rows, because channels often come in eights.
-    ($tile:ident, 32) => { tiles!($tile [1 2 3 4 5 6 7 8] [1 2 3]) };
-    ($tile:ident [$($rows:literal)*] $vectors:tt) => { &[$(tiles!($tile $rows $vectors)),*] };
-    ($tile:ident $rows:literal [$($vectors:literal)*]) => { &[$($tile::<$rows, $vectors>),*] };
+    ($tile:ident, 32) => { crate::tiles!($tile, [1 2 3 4 5 6 7 8] [1 2 3]) };
 }
 
 macro_rules! kernels {

@@ -34,11 +34,9 @@ pub struct Kernels<E: 'static> {
 
 /// Tiles as large as so many registers can hold besides their factors.
 macro_rules! tiles {
-    ($tile:ident, 8) => { tiles!($tile [1 2 3 4] [1 2]) };
-    ($tile:ident, 16) => { tiles!($tile [1 2 3 4 5 6] [1 2]) };
-    ($tile:ident, 32) => { tiles!($tile [1 2 3 4 5 6] [1 2 3 4]) };
-    ($tile:ident [$($rows:literal)*] $vectors:tt) => { &[$(tiles!($tile $rows $vectors)),*] };
-    ($tile:ident $rows:literal [$($vectors:literal)*]) => { &[$($tile::<$rows, $vectors>),*] };
+    ($tile:ident, 8) => { crate::tiles!($tile, [1 2 3 4] [1 2]) };
+    ($tile:ident, 16) => { crate::tiles!($tile, [1 2 3 4 5 6] [1 2]) };
+    ($tile:ident, 32) => { crate::tiles!($tile, [1 2 3 4 5 6] [1 2 3 4]) };
 }
 
 macro_rules! kernels {
