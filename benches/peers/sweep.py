@@ -61,14 +61,14 @@ def own_time():
 
 listed = subprocess.run(BENCH[:2] + ["0", threads, options.only], check=True, stdout=subprocess.PIPE, text=True).stdout
 networks = list(map(json.loads, listed.splitlines()))
-for network in networks:
-    network["name"] = f"{network['kind']} {network['batch']} × {network['input']}: {' '.join(network['layers'].split())}"
+if not networks:
+    sys.exit(f"no network has {options.only!r} in its name")
 times = {(network["name"], by): [] for network in networks for by in ("plywood", *peers)}
 noisy = set()
 for _ in range(options.rounds):
     for network in networks:
         name, start, before = network["name"], time.perf_counter(), busy() - own_time()
-        times[name, "plywood"].append(by_plywood(f"{network['kind']} {network['case']}"))
+        times[name, "plywood"].append(by_plywood(name))
         for by, peer in peers.items():
             times[name, by].append(by_peer(peer, network))
         if busy() - own_time() - before > 0.1 * (time.perf_counter() - start):

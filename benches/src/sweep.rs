@@ -11,12 +11,13 @@ macro_rules! networks {
     ($($kind:ident [$batch:tt] $input:tt => $output:tt: [$($layer:tt)*];)+) => {
         pub(crate) fn run(secs: f64, with: &str) -> Result<(), Box<dyn Error>> {
             $(
-                let [kind, input, layers] = [stringify!($kind), stringify!($input), stringify!($($layer)*)];
-                let case = format!("[{}] {input}: {layers}", $batch);
-                if format!("{kind} {case}").contains(with) {
+                let [kind, input] = [stringify!($kind), stringify!($input)];
+                let layers = stringify!($($layer)*).split_whitespace().collect::<Vec<_>>().join(" ");
+                let name = format!("{kind} {} × {input}: {layers}", $batch);
+                if name.contains(with) {
                     sequential! { struct Net: $input => $output { $($layer)* } }
                     let us = networks!($kind Net, secs, $batch, $input, $output)?;
-                    let network = serde_json::json!({ "kind": kind, "case": case, "batch": $batch, "input": input,
+                    let network = serde_json::json!({ "name": name, "kind": kind, "batch": $batch, "input": input,
                         "layers": layers, "us": us });
                     println!("{network}");
                 }
