@@ -4,6 +4,7 @@
 // All of it is either an instruction, or called with pointers.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "conv")]
 pub mod conv;
 pub mod gemm;
 mod isa;
@@ -20,6 +21,34 @@ pub use vector::{Portable, Vector, end_streams, prefetch};
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Bf16x32, F32x8, F32x16, F64x4, F64x8, transpose_pd, transpose_ps};
 
+/// Element types that the kernels are compiled for.
+pub trait Compiled: Sized + 'static {
+    /// The kernels of products for an instruction set. Running them asks for a machine that has it.
+    fn for_products(isa: Isa) -> &'static gemm::Kernels<Self>;
+
+    /// The kernels of convolutions, likewise.
+    #[cfg(feature = "conv")]
+    fn for_convolutions(isa: Isa) -> &'static conv::Kernels<Self>;
+}
+
+macro_rules! compiled {
+    ($($E:ident $choose:ident)*) => {$(
+        impl Compiled for $E {
+            #[inline]
+            fn for_products(isa: Isa) -> &'static gemm::Kernels<$E> {
+                gemm::$choose(isa)
+            }
+
+            #[cfg(feature = "conv")]
+            #[inline]
+            fn for_convolutions(isa: Isa) -> &'static conv::Kernels<$E> {
+                conv::$choose(isa)
+            }
+        }
+    )*};
+}
+compiled!(f32 choose_f32 f64 choose_f64);
+
 /// The kernels of every instruction set, by a macro that makes those of one, and the choice between them. `Kernels` and `Isa`
 /// are those of the module where it stands.
 macro_rules! for_each_isa {
@@ -30,10 +59,8 @@ macro_rules! for_each_isa {
         for_each_isa!($kernels const choose_f64 f64: 2 F64x4 F64x8 F64x2 transpose_pd);
     };
     ($kernels:ident $item:ident $choose:ident $E:ident: $lanes:literal $V256:ident $V512:ident $V128:ident $transpose:ident) => {
-        /// The kernels of an instruction set. Running them asks for a machine that has it.
         #[inline]
-        #[must_use]
-        pub fn $choose(isa: Isa) -> &'static Kernels<$E> {
+        pub(crate) fn $choose(isa: Isa) -> &'static Kernels<$E> {
             $kernels!($item portable: $E, crate::Portable<$E, $lanes>, 8 registers, crate::transpose::<$E>);
             #[cfg(target_arch = "x86_64")]
             $kernels!($item avx2: $E, crate::$V256, 16 registers, crate::$transpose, "avx2,fma");

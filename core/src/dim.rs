@@ -135,6 +135,16 @@ pub const fn check_size(size: usize, least: usize, what: &str) -> usize {
     size
 }
 
+/// The number of places of a window along one dimension, (H + 2p − d(k − 1) − 1)/s + 1; 0 if it does not fit.
+#[doc(hidden)]
+#[must_use]
+pub const fn window_size(input: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> usize {
+    if kernel == 0 || stride == 0 || input + 2 * padding <= dilation * (kernel - 1) {
+        return 0;
+    }
+    (input + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1
+}
+
 impl<const A: usize, const B: usize, const C: usize> D<A, B, C> {
     const VALUE: usize = {
         assert!(A < 1000 || A == 1000 && B == 0 && C == 0, "this `D` is not a size: write it as `Size![…]`");

@@ -132,8 +132,8 @@ pub trait Numeric: Element + bytemuck::Pod + NumCast + num_traits::Num {}
 )]
 pub trait Float:
     Numeric
+    + plywood_kernels::Compiled
     + crate::backend::cpu::Gemm
-    + crate::backend::cpu::Convolve
     + crate::backend::cpu::math::Elementary
     + crate::backend::cpu::small::Small
     + num_traits::Float

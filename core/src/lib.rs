@@ -44,12 +44,12 @@ pub use tensor::{Tensor, TensorView, TensorViewMut};
 pub mod __private {
     pub use crate::backend::Buffer;
     pub use crate::backend::cpu::simd::Simd;
+    #[cfg(feature = "conv")]
     pub use crate::backend::cpu::{
         Conv, Window, conv2d_backward, conv2d_forward, max_pool2d_backward, max_pool2d_forward,
     };
-    pub use crate::dim::{check_size, limb};
+    pub use crate::dim::{check_size, limb, window_size};
     pub use crate::nn::activation::bits;
-    pub use crate::nn::window::window_size;
     pub use crate::nn::{backward, forward};
     pub use crate::shape::{EndsWith, Flat, Image};
     pub use crate::tensor::{Storage, literal};

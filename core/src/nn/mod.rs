@@ -21,10 +21,12 @@
 //! ```
 
 pub mod activation;
+#[cfg(feature = "conv")]
 mod conv;
 pub mod init;
 mod layer;
 mod linear;
+#[cfg(feature = "conv")]
 mod max_pool;
 mod model;
 mod on;
@@ -34,15 +36,18 @@ mod op;
 mod reshape;
 mod softmax;
 mod summary;
-pub(crate) mod window;
+#[cfg(feature = "conv")]
+mod window;
 mod workspace;
 
 pub use activation::{
     Activate, Activation, ELU, Formula, GELU, GELUTanh, Hardtanh, LeakyReLU, ReLU, SiLU, Sigmoid, Softplus, Tanh,
 };
+#[cfg(feature = "conv")]
 pub use conv::{Conv2d, Conv2dView};
 pub use layer::{Backward, Forward, Fuse, Layer, LayerInfo, TensorInfo, Then};
 pub use linear::{Linear, LinearView};
+#[cfg(feature = "conv")]
 pub use max_pool::MaxPool2d;
 #[cfg(feature = "autograd")]
 pub(crate) use model::Wanted;

@@ -1,24 +1,8 @@
 //! Windows that slide over images, as types.
 
 use crate::backend::cpu::Window;
+use crate::dim::window_size;
 use crate::shape::StaticShape;
-
-/// The number of places of a window along one dimension, (H + 2p − d(k − 1) − 1)/s + 1; 0 if it does not fit.
-#[doc(hidden)]
-#[must_use]
-pub const fn window_size(input: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> usize {
-    if kernel == 0 || stride == 0 || input + 2 * padding <= dilation * (kernel - 1) {
-        return 0;
-    }
-    let window = Window {
-        input: (input, 1),
-        kernel: (kernel, 1),
-        stride: (stride, 1),
-        padding: (padding, 0),
-        dilation: (dilation, 1),
-    };
-    window.output().0
-}
 
 /// A number for height and one for width.
 const fn pair<S: StaticShape>() -> (usize, usize) {

@@ -86,9 +86,17 @@ impl Checker<'_> {
         let Numbers { kernel, stride, padding, dilation } = &numbers;
         let (i, o, k, s, p, d) = (input.ty(), output.ty(), pair(kernel), pair(stride), pair(padding), pair(dilation));
         let bias = (!window.bias).then(|| quote!(, false));
+        // At the layer's place: without the feature `conv` there is neither, and rustc says so there.
+        let name = |name| syn::Ident::new(name, layer.span());
         let ty = match window.channels {
-            Some(_) => quote!(::plywood::nn::Conv2d<#i, #o, #k, #s, #p, #d #bias>),
-            None => quote!(::plywood::nn::MaxPool2d<#i, #o, #k, #s, #p>),
+            Some(_) => {
+                let name = name("Conv2d");
+                quote!(::plywood::nn::#name<#i, #o, #k, #s, #p, #d #bias>)
+            }
+            None => {
+                let name = name("MaxPool2d");
+                quote!(::plywood::nn::#name<#i, #o, #k, #s, #p>)
+            }
         };
         Some((ty, input, output))
     }

@@ -3,10 +3,12 @@
 #![allow(unsafe_code)]
 
 mod clip;
+#[cfg(feature = "conv")]
 mod conv;
 mod gemm;
 mod linear;
 pub mod math;
+#[cfg(feature = "conv")]
 mod max_pool;
 pub(crate) mod pool;
 pub mod simd;
@@ -16,9 +18,11 @@ mod tests;
 mod update;
 
 pub(crate) use clip::{limit, scale, sum_of_squares};
-pub use conv::{Conv, Convolve, Window, conv2d_backward, conv2d_forward};
+#[cfg(feature = "conv")]
+pub use conv::{Conv, Window, conv2d_backward, conv2d_forward};
 pub use gemm::{Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};
+#[cfg(feature = "conv")]
 pub use max_pool::{max_pool2d_backward, max_pool2d_forward};
 pub(crate) use pool::over_pieces;
 pub use pool::{num_threads, set_num_threads};

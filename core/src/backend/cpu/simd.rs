@@ -106,6 +106,7 @@ pub fn dispatch<S: Simd, O: Op>(op: O) -> O::Out {
 }
 
 /// Does it with the instructions of an instruction set, which this machine must have.
+#[cfg(feature = "conv")]
 #[inline]
 pub(super) fn on<O: Op>(isa: Isa, op: O) -> O::Out {
     assert!(isa.is_available(), "{isa:?} on a machine without it");

@@ -1,8 +1,8 @@
 //! Sums over all taps and channels of a grid: the output of a convolution, or the gradient of its input.
 
-use super::isa::{Convolve, Kernels};
 use crate::element::Float;
 use core::ops::Range;
+use plywood_kernels::conv::Kernels;
 use plywood_kernels::conv::kernel::{Correlate, Reduce};
 
 /// Weights of so many bytes stay in the second cache while pixels pass by; of larger ones a few rows do, while all pixels
@@ -80,7 +80,7 @@ const LATENCY: usize = 8;
 /// The price of putting an element into its channel, in multiply-adds of a vector.
 const TRANSPOSE: usize = 2;
 
-impl<E: Float + Convolve> Correlation<'_, E> {
+impl<E: Float> Correlation<'_, E> {
     /// The elements from the first to the last of so many lines, in whole vectors.
     fn row(&self, lines: usize) -> usize {
         ((lines - 1) * self.line + self.size.1).next_multiple_of(self.kernels.lanes)

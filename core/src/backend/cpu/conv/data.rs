@@ -5,11 +5,11 @@
 
 use super::correlate::{Correlation, by_outputs};
 use super::grid::Grid;
-use super::isa::{Convolve, Kernels};
 use super::pack::{Weights, pack_weights, packed_len};
 use super::{Conv, spread};
 use crate::element::Float;
 use core::ops::Range;
+use plywood_kernels::conv::Kernels;
 
 /// How the gradient of the input is computed.
 pub(super) struct Data<E: 'static> {
@@ -27,7 +27,7 @@ pub(super) struct Packed<'a, E> {
     pub zeros: &'a [E],
 }
 
-impl<E: Float + Convolve> Data<E> {
+impl<E: Float> Data<E> {
     pub(super) fn new(kernels: &'static Kernels<E>, conv: &Conv) -> Self {
         Data { kernels, grid: conv.window.backward_grid(), conv: *conv }
     }

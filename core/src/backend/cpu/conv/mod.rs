@@ -10,7 +10,6 @@
 mod correlate;
 mod data;
 mod grid;
-mod isa;
 mod memory;
 mod pack;
 mod spread;
@@ -19,7 +18,6 @@ mod tests;
 mod weigh;
 mod window;
 
-pub use isa::Convolve;
 pub(super) use window::Slide;
 pub use window::Window;
 
@@ -152,7 +150,7 @@ fn forward<E: Float, A: Activation>(
     if y.is_empty() {
         return;
     }
-    let kernels = E::kernels(isa);
+    let kernels = E::for_convolutions(isa);
     let grid = conv.window.forward_grid();
     let taps = conv.window.area();
     let terms = conv.in_channels * taps;
@@ -279,7 +277,7 @@ fn backward<E: Float, A: Activation>(
         dx.into_iter().for_each(|dx| dx.fill(E::zero()));
         return;
     }
-    let kernels = E::kernels(isa);
+    let kernels = E::for_convolutions(isa);
     let grid = conv.window.forward_grid();
     let weigh = Weigh::new(kernels, grid, conv);
     let data = dx.is_some().then(|| Data::new(kernels, conv));

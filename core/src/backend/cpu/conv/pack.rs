@@ -1,12 +1,12 @@
 //! Weights in the order in which the kernels read them.
 
 use super::correlate::share;
-use super::isa::Kernels;
 use super::pool::Shared;
 use super::run;
 use super::spread::turn;
 use crate::element::Float;
 use core::slice::from_raw_parts_mut;
+use plywood_kernels::conv::Kernels;
 
 /// Weights as the user has them: that of output o, channel c and tap t at `o · output + c · channel + taps[t]`.
 pub(super) struct Weights<'a, E> {

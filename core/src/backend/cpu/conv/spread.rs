@@ -2,8 +2,8 @@
 
 use super::correlate::{Layout, Strip};
 use super::grid::Grid;
-use super::isa::Kernels;
 use crate::element::Float;
+use plywood_kernels::conv::Kernels;
 
 /// The elements of a block of pixels, of as many channels as a vector of any instruction set has.
 const SCRATCH: usize = 8 * 16;

@@ -6,13 +6,13 @@
 
 use super::correlate::{RESIDENT, share};
 use super::grid::Grid;
-use super::isa::{Convolve, Kernels, Tiles};
 use super::pool::Shared;
 use super::{Conv, PARTS, run, spread};
 use crate::element::Float;
 use core::ops::Range;
 use core::slice::from_raw_parts_mut;
 use plywood_kernels::conv::kernel::Reduce;
+use plywood_kernels::conv::{Kernels, Tiles};
 
 /// How the gradient of the weights is computed.
 #[derive(Clone, Copy)]
@@ -36,7 +36,7 @@ const FINISHED: usize = 30;
 /// The elements of a row of a tile of any instruction set.
 const ZEROS: usize = 3 * 16;
 
-impl<E: Float + Convolve> Weigh<E> {
+impl<E: Float> Weigh<E> {
     pub(super) fn new(kernels: &'static Kernels<E>, grid: Grid, conv: &Conv) -> Self {
         let (inputs, lanes, size) = (conv.in_channels, kernels.lanes, conv.window.output());
         let by_channels =

@@ -1,4 +1,5 @@
 use super::grid::{Axis, Grid, div_ceil};
+use crate::dim::window_size;
 
 /// Geometry of a two-dimensional window sliding over planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +28,7 @@ pub(in crate::backend::cpu) struct Slide {
 
 impl Slide {
     const fn output(&self) -> usize {
-        let padded = self.input + 2 * self.padding;
-        let window = self.dilation * (self.kernel - 1) + 1;
-        if padded < window { 0 } else { (padded - window) / self.stride + 1 }
+        window_size(self.input, self.kernel, self.stride, self.padding, self.dilation)
     }
 
     /// The input as a convolution reads it, and where.

@@ -178,7 +178,7 @@ impl<R: Registers, const PARTS: usize> Amx<R, PARTS> {
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod hardware {
     use super::super::Product;
-    use super::super::isa::{Isa, Kernel};
+    use super::super::isa::{Compiled, Isa};
     use super::super::reduced;
     use super::{Amx, Registers, SIDE};
     use core::arch::asm;
@@ -236,7 +236,7 @@ mod hardware {
     /// As [`reduced::Reduced`], where AMX is available.
     pub(in super::super) unsafe fn product<const PARTS: usize>(isa: Isa, part: Product<'_, f32>) {
         // SAFETY: the caller's contract.
-        unsafe { reduced::product(f32::kernels(isa), &mut Amx::<_, PARTS>(Tmm::new()), part) }
+        unsafe { reduced::product(f32::for_products(isa), &mut Amx::<_, PARTS>(Tmm::new()), part) }
     }
 
     /// The registers of this thread, from `ldtilecfg` to `tilerelease`.

@@ -221,7 +221,7 @@ fn in_parts<E: Kernel>(
         y.chunks_exact_mut(n).enumerate().for_each(|(i, row)| then(i, 0, row));
         return;
     }
-    let kernels = E::kernels(isa);
+    let kernels = E::for_products(isa);
     let way = match (Way::of(kernels, a, b, (m, k, n), adds), E::reduced(isa, (m, k, n))) {
         (way @ (Way::Dots | Way::Combine), _) | (way, None) => way,
         (_, Some(reduced)) => Way::Reduced(reduced),

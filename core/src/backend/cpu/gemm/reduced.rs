@@ -11,7 +11,7 @@ use super::Product;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx;
 use super::blocked::{KC, NC, pieces, width};
-use super::isa::{Isa, Kernel, Kernels, Run};
+use super::isa::{Compiled, Isa, Kernels, Run};
 use super::pack::{Panel, with_panel_memory};
 use crate::backend::precision::{Precision, float32_matmul_precision};
 use plywood_kernels::gemm::kernel::Job;
@@ -73,7 +73,7 @@ fn high(isa: Isa) -> Option<Reduced<f32>> {
 ///
 /// As [`Reduced`].
 pub(super) unsafe fn rounded(isa: Isa, part: Product<'_, f32>) {
-    let kernels = f32::kernels(isa);
+    let kernels = f32::for_products(isa);
     // SAFETY: the caller's contract.
     unsafe { product(kernels, &mut Vectors::<1>::new(kernels, kernels.tiles[kernels.tiles.len() - 1]), part) }
 }
@@ -89,7 +89,7 @@ pub(super) fn has_pairs(isa: Isa) -> bool {
 /// As [`Reduced`], for AVX-512 with AVX-512-BF16.
 #[cfg(target_arch = "x86_64")]
 pub(super) unsafe fn pairs(isa: Isa, part: Product<'_, f32>) {
-    let kernels = f32::kernels(isa);
+    let kernels = f32::for_products(isa);
     // SAFETY: the caller's contract; the tiles are of the same sizes as those of AVX-512.
     unsafe { product(kernels, &mut Vectors::<2>::new(kernels, avx512::TILES), part) }
 }

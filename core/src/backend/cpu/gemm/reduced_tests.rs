@@ -2,7 +2,7 @@
 //! machine, or else of its instructions in plain code, or else what the manual says that they do.
 
 use super::amx::{Amx, software::Software};
-use super::isa::{Isa, Kernel};
+use super::isa::{Compiled, Isa};
 use super::reduced::{self, Reduced, part, rounded};
 use super::tests::check_product;
 use super::{Matrix, Product, blocked};
@@ -14,7 +14,7 @@ use crate::generator::Generator;
 unsafe fn in_software<const PARTS: usize>(isa: Isa, part: Product<'_, f32>) {
     let mut tiles = Amx::<_, PARTS>(Software::new());
     // SAFETY: the caller's contract.
-    unsafe { reduced::product(f32::kernels(isa), &mut tiles, part) }
+    unsafe { reduced::product(f32::for_products(isa), &mut tiles, part) }
 }
 
 type Way = (String, Isa, Reduced<f32>);

@@ -96,7 +96,7 @@ fn check_all<E: Kernel + Gemm>(sizes: (usize, usize, usize), rng: &mut Generator
             let (whole, y_row, adds) = ((m, k, n), n, true);
             let product = super::Product { y: y.as_mut_ptr(), y_row, a, b, sizes: whole, whole, adds };
             // SAFETY: `isa` is available, and the operands are made for the sizes.
-            unsafe { blocked::product(E::kernels(isa), product) }
+            unsafe { blocked::product(E::for_products(isa), product) }
         };
         if sizes.0 * sizes.1 * sizes.2 > 0 {
             check_product::<E>(&format!("{isa:?} in tiles"), tiles, sizes, rng);
