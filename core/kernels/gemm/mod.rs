@@ -8,9 +8,6 @@ use kernel::Job;
 /// A kernel of [`kernel`] for one instruction set.
 pub type Run<E> = unsafe fn(&Job<E>);
 
-/// The most rows and columns of [`kernel::dots`].
-pub const DOTS: usize = 4;
-
 /// The most rows of b that [`kernel::combine`] takes at once.
 pub const COMBINED: usize = 8;
 
@@ -20,8 +17,8 @@ pub struct Kernels<E: 'static> {
     pub lanes: usize,
     /// `tiles[r - 1][c - 1]`: [`kernel::tile`] of r rows and c vectors.
     pub tiles: &'static [&'static [Run<E>]],
-    /// `dots[r - 1][c - 1]`: [`kernel::dots`] of r rows and c columns.
-    pub dots: [[Run<E>; DOTS]; DOTS],
+    /// `dots[r - 1][c - 1]`: [`kernel::dots`] of r rows and c columns; the more rows, the fewer columns.
+    pub dots: &'static [&'static [Run<E>]],
     /// `combine[p - 1]`: [`kernel::combine`] of p rows.
     pub combine: [Run<E>; COMBINED],
     /// [`kernel::stream`].
@@ -37,6 +34,31 @@ macro_rules! tiles {
     ($tile:ident, 8) => { crate::tiles!($tile, [1 2 3 4] [1 2]) };
     ($tile:ident, 16) => { crate::tiles!($tile, [1 2 3 4 5 6] [1 2]) };
     ($tile:ident, 32) => { crate::tiles!($tile, [1 2 3 4 5 6] [1 2 3 4]) };
+}
+
+/// Dot products, of which so many registers can hold the sums besides a row's and the columns' vectors.
+macro_rules! dots {
+    ($dots:ident, 8) => {
+        &[
+            &[$dots::<1, 1, 4>, $dots::<1, 2, 4>, $dots::<1, 3, 2>, $dots::<1, 4, 2>],
+            &[$dots::<2, 1, 2>, $dots::<2, 2, 2>],
+        ]
+    };
+    ($dots:ident, 16) => {
+        &[
+            &[$dots::<1, 1, 4>, $dots::<1, 2, 4>, $dots::<1, 3, 2>, $dots::<1, 4, 2>],
+            &[$dots::<2, 1, 2>, $dots::<2, 2, 2>, $dots::<2, 3, 1>, $dots::<2, 4, 1>],
+            &[$dots::<3, 1, 2>, $dots::<3, 2, 1>, $dots::<3, 3, 1>],
+        ]
+    };
+    ($dots:ident, 32) => {
+        &[
+            &[$dots::<1, 1, 4>, $dots::<1, 2, 4>, $dots::<1, 3, 2>, $dots::<1, 4, 2>],
+            &[$dots::<2, 1, 2>, $dots::<2, 2, 2>, $dots::<2, 3, 1>, $dots::<2, 4, 1>],
+            &[$dots::<3, 1, 2>, $dots::<3, 2, 1>, $dots::<3, 3, 1>, $dots::<3, 4, 1>],
+            &[$dots::<4, 1, 2>, $dots::<4, 2, 1>, $dots::<4, 3, 1>, $dots::<4, 4, 1>],
+        ]
+    };
 }
 
 macro_rules! kernels {
@@ -73,12 +95,7 @@ macro_rules! kernels {
             pub(super) $item KERNELS: Kernels<$E> = Kernels {
                 lanes: <$V as Vector>::LANES,
                 tiles: tiles!(tile, $registers),
-                dots: [
-                    [dots::<1, 1, 4>, dots::<1, 2, 4>, dots::<1, 3, 2>, dots::<1, 4, 2>],
-                    [dots::<2, 1, 2>, dots::<2, 2, 2>, dots::<2, 3, 1>, dots::<2, 4, 1>],
-                    [dots::<3, 1, 2>, dots::<3, 2, 1>, dots::<3, 3, 1>, dots::<3, 4, 1>],
-                    [dots::<4, 1, 2>, dots::<4, 2, 1>, dots::<4, 3, 1>, dots::<4, 4, 1>],
-                ],
+                dots: dots!(dots, $registers),
                 combine: [
                     combine::<1>, combine::<2>, combine::<3>, combine::<4>,
                     combine::<5>, combine::<6>, combine::<7>, combine::<8>,

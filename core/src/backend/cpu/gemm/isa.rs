@@ -3,7 +3,7 @@
 use super::reduced::{self, Reduced};
 pub(super) use plywood_kernels::Compiled;
 pub(in crate::backend::cpu) use plywood_kernels::Isa;
-pub(super) use plywood_kernels::gemm::{COMBINED, DOTS, Kernels, Run};
+pub(super) use plywood_kernels::gemm::{COMBINED, Kernels, Run};
 
 /// Element types with products.
 pub(super) trait Kernel: Compiled + num_traits::Float + core::ops::AddAssign + Send + Sync {

@@ -35,7 +35,7 @@ use super::{is_inside, is_product, pool};
 pub(super) use isa::Isa;
 
 use core::ops::RangeInclusive;
-use isa::{COMBINED, DOTS, Kernel, Kernels};
+use isa::{COMBINED, Kernel, Kernels};
 use plywood_kernels::end_streams;
 use plywood_kernels::gemm::kernel::Job;
 
@@ -151,8 +151,9 @@ const SMALL: usize = 384;
 /// The same where the columns of `b` are apart, which the loops cannot vectorise.
 const SMALL_STRIDED: usize = 128;
 
-/// Up to this many rows, or [`DOTS`] columns, dot products beat the packing of `b`, given a sum this long.
+/// Up to this many rows, or columns, dot products beat the packing of `b`, given a sum this long.
 const DOT_ROWS: usize = 8;
+const DOT_COLUMNS: usize = 4;
 const DOT_SUM: usize = 64;
 
 /// From this size of y on, combinations of a few rows beat tiles: y takes the time, and they pass along its rows. For a
@@ -227,7 +228,10 @@ fn in_parts<E: Kernel>(
         (_, Some(reduced)) => Way::Reduced(reduced),
     };
     let (unit, least) = match way {
-        Way::Dots => ((dot_rows(m), DOTS), (dot_rows(m), 4 * DOTS)),
+        Way::Dots => {
+            let (rows, columns) = dots_at_once(kernels, m);
+            ((rows, columns), (rows, 4 * columns))
+        }
         Way::Combine => ((1, kernels.lanes), (1, COMBINED_COLUMNS)),
         Way::Turned => ((kernels.lanes, kernels.lanes), (ACROSS, ACROSS)),
         Way::Tiles | Way::Reduced(_) => {
@@ -292,7 +296,7 @@ impl<E: Kernel> Way<E> {
         adds: bool,
     ) -> Self {
         let unused = m.next_multiple_of(kernels.lanes) - m;
-        if a.col == 1 && b.row == 1 && (m == 1 || (m <= DOT_ROWS || n <= DOTS) && k >= DOT_SUM) {
+        if a.col == 1 && b.row == 1 && (m == 1 || (m <= DOT_ROWS || n <= DOT_COLUMNS) && k >= DOT_SUM) {
             Way::Dots
         } else if b.col == 1
             && (m == 1 || k == 1 && n >= COMBINED_COLUMNS || k <= COMBINED / 2 && m * n >= COMBINED_AREA)
@@ -325,10 +329,11 @@ struct Product<'a, E> {
     adds: bool,
 }
 
-/// The rows that dot products take at once. They decide in how many pieces a sum is computed, so a part begins at a
-/// multiple of them, and of [`DOTS`] columns.
-fn dot_rows(m: usize) -> usize {
-    m.div_ceil(m.div_ceil(DOTS))
+/// The rows and columns that dot products take at once. They decide in how many pieces a sum is computed, so a part begins
+/// at a multiple of them.
+fn dots_at_once<E>(kernels: &Kernels<E>, m: usize) -> (usize, usize) {
+    let rows = m.div_ceil(m.div_ceil(kernels.dots.len()));
+    (rows, kernels.dots[rows - 1].len())
 }
 
 /// The memory for [`turned`] of these sizes or any smaller batch, so that a smaller one never asks for more.
@@ -376,11 +381,11 @@ unsafe fn turned<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
 /// As [`blocked::product`].
 unsafe fn dots<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
     let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
-    let at_once = dot_rows(whole.0);
-    for j in (0..n).step_by(DOTS) {
-        let columns = DOTS.min(n - j);
-        for i in (0..m).step_by(at_once) {
-            let rows = at_once.min(m - i);
+    let (rows_at_once, columns_at_once) = dots_at_once(kernels, whole.0);
+    for j in (0..n).step_by(columns_at_once) {
+        let columns = columns_at_once.min(n - j);
+        for i in (0..m).step_by(rows_at_once) {
+            let rows = rows_at_once.min(m - i);
             let job = Job {
                 k,
                 a: a.data[i * a.row..].as_ptr(),
