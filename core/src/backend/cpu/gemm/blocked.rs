@@ -2,11 +2,12 @@
 //!
 //! After Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008): the sums are cut into pieces
 //! of [`KC`], and a piece of b into column panels, which stay in a near cache while all of a passes by. Unlike there, a is
-//! never packed: a tile has so few rows that reading them where they are costs no more, whichever way they lie.
+//! packed only for narrow tiles, if its columns are what lies together: then the lines of a tile push each other out of the
+//! first cache. Wide ones have so much to do with each number of a that reading it where it is costs no more.
 
 use super::Product;
 use super::isa::{Kernel, Kernels};
-use super::pack::{Panel, pack, with_panel_memory};
+use super::pack::{Panel, pack, with_panel_memory, with_row_memory};
 use crate::backend::cpu::Matrix;
 use plywood_kernels::gemm::kernel::Job;
 use plywood_kernels::prefetch;
@@ -15,18 +16,37 @@ use plywood_kernels::prefetch;
 pub(super) const KC: usize = 384;
 /// The most columns of a block of b.
 pub(super) const NC: usize = 2048;
+/// The most rows of a that are packed at once.
+pub(super) const MC: usize = 2048;
 
 /// Up to this many rows of y, b is read where it is if its rows are contiguous.
 const ROWS_TO_PACK: usize = 256;
 /// The same if the rows of b begin a multiple of [`ALIAS`] bytes apart: then they compete for few lines of the caches.
 const ROWS_TO_PACK_ALIASES: usize = 32;
 const ALIAS: usize = 1024;
+/// Tiles that are so many bytes across, or fewer, are narrow. With AVX2, a product of 1024 × 128 × 1024 with a transposed a
+/// takes 0.55 of the time if it is packed; with AVX-512, whose tiles are not narrow, as long as before.
+const NARROW: usize = 128;
+/// So many columns are worth the packing of rows.
+const COLUMNS_TO_PACK: usize = 64;
 /// A block of b of so many bytes stays in the second cache, and the tiles can follow the rows of y.
 const RESIDENT: usize = 512 << 10;
 
 /// The columns of a tile.
 pub(super) fn width<E>(kernels: &Kernels<E>) -> usize {
     kernels.lanes * kernels.tiles[0].len()
+}
+
+/// How far apart columns of packed rows of a are.
+fn height<E>(kernels: &Kernels<E>) -> usize {
+    kernels.tiles.len().next_multiple_of(kernels.block)
+}
+
+/// The memory for packed rows of a; 0 where it is read as it lies.
+pub(super) fn row_memory<E>(kernels: &Kernels<E>, a: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) -> usize {
+    let narrow = width(kernels) * size_of::<E>() <= NARROW;
+    let packs = narrow && a.col != 1 && n >= COLUMNS_TO_PACK;
+    if packs { k.min(KC) * m.min(MC).div_ceil(kernels.tiles.len()) * height(kernels) } else { 0 }
 }
 
 /// A product, or a part of one.
@@ -39,27 +59,41 @@ pub(super) unsafe fn product<E: Kernel>(kernels: &Kernels<E>, product: Product<'
     let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
     let aliases = (b.row * size_of::<E>()).is_multiple_of(ALIAS);
     let in_place = b.col == 1 && m <= if aliases { ROWS_TO_PACK_ALIASES } else { ROWS_TO_PACK };
+    let rows = row_memory(kernels, a, (whole.0, k, n));
+    let packs_rows = rows > 0;
     // Taken whether or not it is needed, and for the whole product: then it grows with each of the sizes, and neither a
     // smaller batch nor a part ever asks for more than was taken for a larger one.
-    with_panel_memory(k.min(KC) * whole.2.min(NC).next_multiple_of(kernels.lanes), |packed: *mut E| {
-        for (pc, kc) in pieces(k, KC, 1) {
-            for (jc, nc) in pieces(n, NC, width(kernels)) {
-                let block = Block {
-                    kernels,
-                    y: y.wrapping_add(jc),
-                    y_row,
-                    a: Matrix { data: &a.data[pc * a.col..], ..a },
-                    b: Matrix { data: &b.data[pc * b.row + jc * b.col..], ..b },
-                    sizes: (m, kc, nc),
-                    adds: adds || pc > 0,
-                    packed,
-                    in_place,
-                };
-                // SAFETY: columns `jc..jc + nc` and sums `pc..pc + kc` are inside the matrices, and the packed memory is
-                // for the largest block.
-                unsafe { block.run() }
+    let panels = k.min(KC) * whole.2.min(NC).next_multiple_of(kernels.lanes);
+    with_panel_memory(panels, |packed: *mut E| {
+        with_row_memory(rows, |packed_rows: *mut E| {
+            for (pc, kc) in pieces(k, KC, 1) {
+                for (ic, mc) in pieces(m, if packs_rows { MC } else { m }, 1) {
+                    let mut block = Block {
+                        kernels,
+                        y: y.wrapping_add(ic * y_row),
+                        y_row,
+                        a: Matrix { data: &a.data[ic * a.row + pc * a.col..], ..a },
+                        b,
+                        sizes: (mc, kc, n),
+                        adds: adds || pc > 0,
+                        packed,
+                        packed_rows: packs_rows.then_some(packed_rows),
+                        in_place,
+                    };
+                    // SAFETY: columns `jc..jc + nc`, rows `ic..ic + mc` and sums `pc..pc + kc` are inside the matrices,
+                    // and the packed memory is for the largest block.
+                    unsafe {
+                        block.pack_rows();
+                        for (jc, nc) in pieces(n, NC, width(kernels)) {
+                            block.y = y.wrapping_add(ic * y_row + jc);
+                            block.b = Matrix { data: &b.data[pc * b.row + jc * b.col..], ..b };
+                            block.sizes.2 = nc;
+                            block.run();
+                        }
+                    }
+                }
             }
-        }
+        });
     });
 }
 
@@ -76,6 +110,8 @@ struct Block<'a, E: 'static> {
     adds: bool,
     /// Where b is packed.
     packed: *mut E,
+    /// Where a is packed, if it is.
+    packed_rows: Option<*mut E>,
     /// Whether b is read where it is, except for columns that do not fill their vectors.
     in_place: bool,
 }
@@ -99,9 +135,9 @@ impl<E: Kernel> Block<'_, E> {
     /// The machine has the kernels' instructions, the matrices hold what the sizes say and the packed memory is for
     /// those sizes.
     unsafe fn run(&self) {
-        let (m, k, n) = self.sizes;
+        let (_, k, n) = self.sizes;
         let width = width(self.kernels);
-        let rows = || pieces(m, self.kernels.tiles.len(), 1);
+        let rows = || self.rows().enumerate();
         let columns = || (0..n).step_by(width).map(|start| self.columns(start, width.min(n - start)));
         // SAFETY: the caller's contract; rows and columns are inside the block.
         unsafe {
@@ -114,8 +150,8 @@ impl<E: Kernel> Block<'_, E> {
                 let tiles = rows().count();
                 for columns in columns() {
                     self.pack(columns);
-                    for (i, rows) in rows().enumerate() {
-                        self.prefetch(columns.start + columns.len, (i, tiles));
+                    for rows in rows() {
+                        self.prefetch(columns.start + columns.len, (rows.0, tiles));
                         self.tile(rows, columns);
                     }
                 }
@@ -123,10 +159,31 @@ impl<E: Kernel> Block<'_, E> {
         }
     }
 
+    /// The rows of each tile: (start, how many).
+    fn rows(&self) -> impl Iterator<Item = (usize, usize)> + use<E> {
+        pieces(self.sizes.0, self.kernels.tiles.len(), 1)
+    }
+
     fn columns(&self, start: usize, len: usize) -> Columns {
         let vectors = len.div_ceil(self.kernels.lanes);
         let last = len - (vectors - 1) * self.kernels.lanes;
         Columns { start, len, vectors, last, packed: !self.in_place || last < self.kernels.lanes }
+    }
+
+    /// Packs the rows of a, those of each tile together, and where there are more, more than the tile takes.
+    ///
+    /// # Safety
+    ///
+    /// As [`Block::run`].
+    unsafe fn pack_rows(&self) {
+        let ((m, k, _), height) = (self.sizes, height(self.kernels));
+        let Some(packed) = self.packed_rows else { return };
+        for (tile, (start, _)) in self.rows().enumerate() {
+            let from = self.a.data[start * self.a.row..].as_ptr();
+            let panel = Panel { from, across: self.a.row, along: self.a.col, count: height.min(m - start), k };
+            // SAFETY: the caller's contract; there is room for as many tiles.
+            unsafe { pack(self.kernels, panel, packed.add(tile * k * height), height) }
+        }
     }
 
     /// # Safety
@@ -164,7 +221,7 @@ impl<E: Kernel> Block<'_, E> {
     ///
     /// As [`Block::run`], with rows and columns of the block, packed where they are to be.
     #[inline(always)]
-    unsafe fn tile(&self, (i, rows): (usize, usize), columns: Columns) {
+    unsafe fn tile(&self, (tile, (i, rows)): (usize, (usize, usize)), columns: Columns) {
         let k = self.sizes.1;
         let (b, b_step) = if columns.packed {
             (self.packed.wrapping_add(columns.start * k).cast_const(), columns.vectors * self.kernels.lanes)
@@ -172,18 +229,12 @@ impl<E: Kernel> Block<'_, E> {
             (self.b.data[columns.start..].as_ptr(), self.b.row)
         };
         let y = self.y.wrapping_add(i * self.y_row + columns.start);
-        let job = Job {
-            k,
-            a: self.a.data[i * self.a.row..].as_ptr(),
-            a_row: self.a.row,
-            a_col: self.a.col,
-            b,
-            b_step,
-            y,
-            y_row: self.y_row,
-            columns: columns.last,
-            adds: self.adds,
+        let height = height(self.kernels);
+        let (a, a_row, a_col) = match self.packed_rows {
+            Some(packed) => (packed.wrapping_add(tile * k * height).cast_const(), 1, height),
+            None => (self.a.data[i * self.a.row..].as_ptr(), self.a.row, self.a.col),
         };
+        let job = Job { k, a, a_row, a_col, b, b_step, y, y_row: self.y_row, columns: columns.last, adds: self.adds };
         // SAFETY: the caller's contract: `rows` rows of a, whole vectors of b (in packed memory, or because they are
         // whole in b), and the tile of y.
         unsafe { self.kernels.tiles[rows - 1][columns.vectors - 1](&job) }

@@ -256,6 +256,9 @@ fn in_parts<E: Kernel>(
         // A smaller batch may turn what a larger one does not.
         if matches!(way, Way::Tiles | Way::Reduced(_)) && a.col == 1 && !adds {
             pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
+            let turned = Matrix { row: b.col, col: b.row, ..b };
+            let rows = blocked::row_memory(kernels, turned, (n, k, *TURNED_ROWS.end()));
+            pack::with_row_memory(rows, |_: *mut E| ());
         }
         // SAFETY: this machine has the instructions and the slices hold what the sizes say: both are asserted above. No
         // two parts have a common element of y.

@@ -87,6 +87,8 @@ type Memory = LocalKey<RefCell<Buffer<f64>>>;
 thread_local! {
     /// The memory of the panels. It grows to the largest product of its thread and stays.
     static PANELS: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
+    /// The memory of the rows of a, likewise.
+    static ROWS: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
     /// The memory of what is computed transposed; it grows and stays likewise.
     static TURNED: RefCell<Buffer<f64>> = RefCell::new(Buffer::zeros(0));
 }
@@ -94,6 +96,11 @@ thread_local! {
 /// Runs `f` on memory for `len` elements of panels, 64-byte aligned. What is in it is anything, but initialised.
 pub(super) fn with_panel_memory<E: Kernel, T>(len: usize, f: impl FnOnce(*mut E) -> T) -> T {
     with_memory(&PANELS, len, f)
+}
+
+/// The same for rows of a.
+pub(super) fn with_row_memory<E: Kernel, T>(len: usize, f: impl FnOnce(*mut E) -> T) -> T {
+    with_memory(&ROWS, len, f)
 }
 
 /// The same for what is computed transposed.

@@ -146,6 +146,10 @@ fn sizes_around_the_borders_of_blocks() {
         }
     }
     check_both((105, blocked::KC + 7, 50), &mut rng);
+    // Rows of a are packed, in more than one piece.
+    for sizes in [(105, blocked::KC + 7, 70), (blocked::MC, 3, 65), (blocked::MC + 1, 3, 65)] {
+        check_both(sizes, &mut rng);
+    }
     // b is so large that the product is computed transposed.
     for sizes in [(48, 100, 200), (47, 97, 333)] {
         check_both(sizes, &mut rng);
