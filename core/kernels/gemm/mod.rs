@@ -17,7 +17,7 @@ pub struct Kernels<E: 'static> {
     pub lanes: usize,
     /// `tiles[r - 1][c - 1]`: [`kernel::tile`] of r rows and c vectors.
     pub tiles: &'static [&'static [Run<E>]],
-    /// `dots[r - 1][c - 1]`: [`kernel::dots`] of r rows and c columns; the more rows, the fewer columns.
+    /// `dots[r - 1][c - 1]`: [`kernel::dots`] of r rows and c columns, of which there may be fewer for more rows.
     pub dots: &'static [&'static [Run<E>]],
     /// `combine[p - 1]`: [`kernel::combine`] of p rows.
     pub combine: [Run<E>; COMBINED],
@@ -38,27 +38,24 @@ macro_rules! tiles {
 
 /// Dot products, of which so many registers can hold the sums besides a row's and the columns' vectors.
 macro_rules! dots {
-    ($dots:ident, 8) => {
-        &[
-            &[$dots::<1, 1, 4>, $dots::<1, 2, 4>, $dots::<1, 3, 2>, $dots::<1, 4, 2>],
-            &[$dots::<2, 1, 2>, $dots::<2, 2, 2>],
-        ]
-    };
+    ($dots:ident, 8) => { &[dots!($dots, one row), &[$dots::<2, 1, 2>, $dots::<2, 2, 2>]] };
     ($dots:ident, 16) => {
         &[
-            &[$dots::<1, 1, 4>, $dots::<1, 2, 4>, $dots::<1, 3, 2>, $dots::<1, 4, 2>],
-            &[$dots::<2, 1, 2>, $dots::<2, 2, 2>, $dots::<2, 3, 1>, $dots::<2, 4, 1>],
+            dots!($dots, one row),
+            dots!($dots, two rows),
             &[$dots::<3, 1, 2>, $dots::<3, 2, 1>, $dots::<3, 3, 1>],
         ]
     };
     ($dots:ident, 32) => {
         &[
-            &[$dots::<1, 1, 4>, $dots::<1, 2, 4>, $dots::<1, 3, 2>, $dots::<1, 4, 2>],
-            &[$dots::<2, 1, 2>, $dots::<2, 2, 2>, $dots::<2, 3, 1>, $dots::<2, 4, 1>],
+            dots!($dots, one row),
+            dots!($dots, two rows),
             &[$dots::<3, 1, 2>, $dots::<3, 2, 1>, $dots::<3, 3, 1>, $dots::<3, 4, 1>],
             &[$dots::<4, 1, 2>, $dots::<4, 2, 1>, $dots::<4, 3, 1>, $dots::<4, 4, 1>],
         ]
     };
+    ($dots:ident, one row) => { &[$dots::<1, 1, 4>, $dots::<1, 2, 4>, $dots::<1, 3, 2>, $dots::<1, 4, 2>] };
+    ($dots:ident, two rows) => { &[$dots::<2, 1, 2>, $dots::<2, 2, 2>, $dots::<2, 3, 1>, $dots::<2, 4, 1>] };
 }
 
 macro_rules! kernels {

@@ -37,7 +37,7 @@ pub(super) fn width<E>(kernels: &Kernels<E>) -> usize {
     kernels.lanes * kernels.tiles[0].len()
 }
 
-/// How far apart columns of packed rows of a are.
+/// How many rows of a are packed together: those of a tile, and what fills a block of the transpose.
 fn height<E>(kernels: &Kernels<E>) -> usize {
     kernels.tiles.len().next_multiple_of(kernels.block)
 }
@@ -67,34 +67,55 @@ pub(super) unsafe fn product<E: Kernel>(kernels: &Kernels<E>, product: Product<'
     with_panel_memory(panels, |packed: *mut E| {
         with_row_memory(rows, |packed_rows: *mut E| {
             for (pc, kc) in pieces(k, KC, 1) {
-                for (ic, mc) in pieces(m, if packs_rows { MC } else { m }, 1) {
-                    let mut block = Block {
-                        kernels,
-                        y: y.wrapping_add(ic * y_row),
-                        y_row,
-                        a: Matrix { data: &a.data[ic * a.row + pc * a.col..], ..a },
-                        b,
-                        sizes: (mc, kc, n),
-                        adds: adds || pc > 0,
-                        packed,
-                        packed_rows: packs_rows.then_some(packed_rows),
-                        in_place,
-                    };
-                    // SAFETY: columns `jc..jc + nc`, rows `ic..ic + mc` and sums `pc..pc + kc` are inside the matrices,
-                    // and the packed memory is for the largest block.
-                    unsafe {
-                        block.pack_rows();
-                        for (jc, nc) in pieces(n, NC, width(kernels)) {
-                            block.y = y.wrapping_add(ic * y_row + jc);
-                            block.b = Matrix { data: &b.data[pc * b.row + jc * b.col..], ..b };
-                            block.sizes.2 = nc;
-                            block.run();
-                        }
+                for (ic, mc) in pieces(m, if packs_rows { MC } else { usize::MAX }, 1) {
+                    let a = Matrix { data: &a.data[ic * a.row + pc * a.col..], ..a };
+                    if packs_rows {
+                        // SAFETY: rows `ic..ic + mc` and sums `pc..pc + kc` are inside a, and the memory is for the largest
+                        // piece.
+                        unsafe { pack_rows(kernels, a, (mc, kc), packed_rows) }
+                    }
+                    for (jc, nc) in pieces(n, NC, width(kernels)) {
+                        let block = Block {
+                            kernels,
+                            y: y.wrapping_add(ic * y_row + jc),
+                            y_row,
+                            a,
+                            b: Matrix { data: &b.data[pc * b.row + jc * b.col..], ..b },
+                            sizes: (mc, kc, nc),
+                            adds: adds || pc > 0,
+                            packed,
+                            packed_rows: packs_rows.then_some(packed_rows),
+                            in_place,
+                        };
+                        // SAFETY: columns `jc..jc + nc`, rows `ic..ic + mc` and sums `pc..pc + kc` are inside the matrices,
+                        // and the packed memory is for the largest block.
+                        unsafe { block.run() }
                     }
                 }
             }
         });
     });
+}
+
+/// The rows of y and a in each tile: (start, how many).
+fn tile_rows<E>(kernels: &Kernels<E>, m: usize) -> impl Iterator<Item = (usize, usize)> + use<E> {
+    pieces(m, kernels.tiles.len(), 1)
+}
+
+/// Packs m rows of a, of k sums each: for each tile, [`height`] rows from its first on, or as many as there are. Those of the
+/// next tile among them are not read, but whole blocks are quicker to transpose.
+///
+/// # Safety
+///
+/// The machine has the kernels' instructions, a holds the rows, and `to` is valid for what [`row_memory`] says.
+unsafe fn pack_rows<E: Kernel>(kernels: &Kernels<E>, a: Matrix<'_, E>, (m, k): (usize, usize), to: *mut E) {
+    let height = height(kernels);
+    for (tile, (start, _)) in tile_rows(kernels, m).enumerate() {
+        let from = a.data[start * a.row..].as_ptr();
+        let panel = Panel { from, across: a.row, along: a.col, count: height.min(m - start), k };
+        // SAFETY: the caller's contract; there is room for as many tiles.
+        unsafe { pack(kernels, panel, to.add(tile * k * height), height) }
+    }
 }
 
 /// A piece of a product for which there is packed memory: pointers and slices begin at the piece.
@@ -135,9 +156,9 @@ impl<E: Kernel> Block<'_, E> {
     /// The machine has the kernels' instructions, the matrices hold what the sizes say and the packed memory is for
     /// those sizes.
     unsafe fn run(&self) {
-        let (_, k, n) = self.sizes;
+        let (m, k, n) = self.sizes;
         let width = width(self.kernels);
-        let rows = || self.rows().enumerate();
+        let rows = || tile_rows(self.kernels, m).enumerate();
         let columns = || (0..n).step_by(width).map(|start| self.columns(start, width.min(n - start)));
         // SAFETY: the caller's contract; rows and columns are inside the block.
         unsafe {
@@ -159,31 +180,10 @@ impl<E: Kernel> Block<'_, E> {
         }
     }
 
-    /// The rows of each tile: (start, how many).
-    fn rows(&self) -> impl Iterator<Item = (usize, usize)> + use<E> {
-        pieces(self.sizes.0, self.kernels.tiles.len(), 1)
-    }
-
     fn columns(&self, start: usize, len: usize) -> Columns {
         let vectors = len.div_ceil(self.kernels.lanes);
         let last = len - (vectors - 1) * self.kernels.lanes;
         Columns { start, len, vectors, last, packed: !self.in_place || last < self.kernels.lanes }
-    }
-
-    /// Packs the rows of a, those of each tile together, and where there are more, more than the tile takes.
-    ///
-    /// # Safety
-    ///
-    /// As [`Block::run`].
-    unsafe fn pack_rows(&self) {
-        let ((m, k, _), height) = (self.sizes, height(self.kernels));
-        let Some(packed) = self.packed_rows else { return };
-        for (tile, (start, _)) in self.rows().enumerate() {
-            let from = self.a.data[start * self.a.row..].as_ptr();
-            let panel = Panel { from, across: self.a.row, along: self.a.col, count: height.min(m - start), k };
-            // SAFETY: the caller's contract; there is room for as many tiles.
-            unsafe { pack(self.kernels, panel, packed.add(tile * k * height), height) }
-        }
     }
 
     /// # Safety
