@@ -5,6 +5,7 @@ use super::{Optimizer, Result, moments, normal, same_length, setting};
 use crate::backend::cuda::{Gpu, Rule, Update};
 use crate::backend::{Buffer, cpu};
 use crate::element::Float;
+use crate::nn::LayerInfo;
 
 /// What the settings are called in errors.
 macro_rules! settings_of {
@@ -107,6 +108,10 @@ impl<E: Float> Adam<E> {
 
 impl<E: Float> Optimizer<E> for Adam<E> {
     fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+        self.update_layers(&[], parameters, gradients)
+    }
+
+    fn update_layers(&mut self, layers: &[LayerInfo], parameters: &mut [E], gradients: &[E]) -> Result<()> {
         self.check()?;
         let (b1, b2) = self.betas;
         same_length(parameters.len(), gradients.len())?;
@@ -119,7 +124,7 @@ impl<E: Float> Optimizer<E> for Adam<E> {
         let (decay, kept) =
             if self.decoupled { (0.0, 1.0 - self.lr * self.weight_decay) } else { (self.weight_decay, 1.0) };
         let [eps, decay, kept, b1, b2, c1, c2] = [self.eps, decay, kept, b1, b2, 1.0 - b1, 1.0 - b2].map(E::of);
-        cpu::update(parameters, gradients, [mean, square], |p, g, [m, v]| {
+        cpu::update(parameters, gradients, [mean, square], layers, |p, g, [m, v]| {
             let g = g + decay * p;
             let m = normal(b1 * m + c1 * g);
             let v = normal(b2 * v + c2 * g * g);

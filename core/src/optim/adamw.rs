@@ -2,6 +2,7 @@ use super::{Adam, Optimizer, Result};
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::{Gpu, Update};
 use crate::element::Float;
+use crate::nn::LayerInfo;
 
 /// Adam with a weight decay that is no part of the gradient (Loshchilov and Hutter, 2019), as `torch.optim.AdamW`.
 ///
@@ -51,7 +52,11 @@ impl<E: Float> AdamW<E> {
 
 impl<E: Float> Optimizer<E> for AdamW<E> {
     fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
-        self.0.update(parameters, gradients)
+        self.update_layers(&[], parameters, gradients)
+    }
+
+    fn update_layers(&mut self, layers: &[LayerInfo], parameters: &mut [E], gradients: &[E]) -> Result<()> {
+        self.0.update_layers(layers, parameters, gradients)
     }
 
     #[cfg(feature = "cuda")]

@@ -29,7 +29,7 @@ use crate::backend::cuda::{Gpu, Memory, Update};
 use crate::backend::{Buffer, Device};
 use crate::element::Float;
 use crate::error::{Error, Result};
-use crate::nn::{Gradients, Model};
+use crate::nn::{Gradients, LayerInfo, Model};
 
 /// Something that improves parameters by their gradients.
 ///
@@ -63,7 +63,14 @@ pub trait Optimizer<E: Float> {
         if model.buffer().memory().is_some() || gradients.buffer().memory().is_some() {
             return self.step_on_gpu(model, gradients);
         }
-        self.update(model.parameters_mut(), gradients.parameters())
+        self.update_layers(M::LAYERS, model.parameters_mut(), gradients.parameters())
+    }
+
+    /// [`update`](Optimizer::update) of the parameters of these layers.
+    #[doc(hidden)]
+    fn update_layers(&mut self, layers: &[LayerInfo], parameters: &mut [E], gradients: &[E]) -> Result<()> {
+        let _ = layers;
+        self.update(parameters, gradients)
     }
 
     /// [`step`](Optimizer::step) on a GPU.

@@ -5,6 +5,7 @@ use super::{Optimizer, Result, moments, normal, same_length, setting};
 use crate::backend::cuda::{Gpu, Rule, Update};
 use crate::backend::{Buffer, cpu};
 use crate::element::Float;
+use crate::nn::LayerInfo;
 
 /// Stochastic gradient descent, as `torch.optim.SGD`.
 ///
@@ -96,17 +97,21 @@ impl<E: Float> SGD<E> {
 
 impl<E: Float> Optimizer<E> for SGD<E> {
     fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+        self.update_layers(&[], parameters, gradients)
+    }
+
+    fn update_layers(&mut self, layers: &[LayerInfo], parameters: &mut [E], gradients: &[E]) -> Result<()> {
         self.check()?;
         same_length(parameters.len(), gradients.len())?;
         let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(E::of);
         if self.momentum == 0.0 {
-            cpu::update(parameters, gradients, [], |p, g, []| (p - lr * (g + decay * p), []));
+            cpu::update(parameters, gradients, [], layers, |p, g, []| (p - lr * (g + decay * p), []));
             return Ok(());
         }
         let fresh = E::of(if self.velocity.is_none() { 1.0 } else { 1.0 - self.dampening });
         let nesterov = self.nesterov;
         let velocity = moments("SGD", &mut self.velocity, parameters.len())?;
-        cpu::update(parameters, gradients, [velocity], |p, g, [v]| {
+        cpu::update(parameters, gradients, [velocity], layers, |p, g, [v]| {
             let g = g + decay * p;
             let v = normal(momentum * v + fresh * g);
             (p - lr * if nesterov { g + momentum * v } else { v }, [v])

@@ -1,15 +1,19 @@
 use super::pool;
 use super::simd::widest;
 use crate::element::Float;
+use crate::nn::LayerInfo;
+use core::ops::Range;
 
 /// One pass over parameters p, their gradients g and N moments of each: `(p, moments) = f(p, g, moments)`.
 ///
 /// On as many threads as pay, with the widest vectors of the machine; every element is computed alone, so neither changes
-/// a bit.
+/// a bit. A thread updates the same share of each of the `layers` that the parameters are of: of a large one, the rows of
+/// weights that it multiplies with and whose gradient it has computed.
 pub fn update<E: Float, const N: usize>(
     parameters: &mut [E],
     gradients: &[E],
     moments: [&mut [E]; N],
+    layers: &[LayerInfo],
     f: impl Fn(E, E, [E; N]) -> (E, [E; N]) + Sync,
 ) {
     let len = parameters.len();
@@ -18,11 +22,10 @@ pub fn update<E: Float, const N: usize>(
     let parts = pool::threads_for(len * (2 + N) * size_of::<E>() / 32);
     let parameters = pool::Shared(parameters.as_mut_ptr());
     let moments = moments.map(|m| pool::Shared(m.as_mut_ptr()));
-    pool::run(parts, |part| {
-        let range = pool::cut(len, parts, PIECE, part);
+    let of = |range: Range<usize>| {
         let (start, len) = (range.start, range.len());
         let g = &gradients[range];
-        // SAFETY: the part's elements, which no other part has, of a block that holds all.
+        // SAFETY: elements that no other part has, of a block that holds all.
         let p = unsafe { core::slice::from_raw_parts_mut(parameters.get().add(start), len) };
         // SAFETY: as above.
         let m = moments.each_ref().map(|m| unsafe { core::slice::from_raw_parts_mut(m.get().add(start), len) });
@@ -30,7 +33,37 @@ pub fn update<E: Float, const N: usize>(
             #[inline(always)]
             || pass(p, g, m, &f),
         );
+    };
+    if parts == 1 {
+        return of(0..len);
+    }
+    pool::run(parts, |part| {
+        of_each_layer(layers, len, &mut |layer| {
+            let range = pool::cut(layer.len(), parts, PIECE, part);
+            of(layer.start + range.start..layer.start + range.end);
+        });
     });
+}
+
+/// Calls `f` with the parameters of each of the layers, which together are `0..len`, whatever the layers say.
+fn of_each_layer(layers: &[LayerInfo], len: usize, f: &mut dyn FnMut(Range<usize>)) {
+    fn ends(layers: &[LayerInfo], base: usize, f: &mut dyn FnMut(usize)) {
+        for layer in layers {
+            let start = base + layer.offset;
+            ends(layer.layers, start, f);
+            f(start + layer.params);
+        }
+    }
+    let mut start = 0;
+    let mut until = |end: usize| {
+        let end = end.clamp(start, len);
+        if end > start {
+            f(start..end);
+        }
+        start = end;
+    };
+    ends(layers, 0, &mut until);
+    until(len);
 }
 
 /// [`update`] of one part.
@@ -74,3 +107,35 @@ const LANES: usize = 32;
 
 /// Parts begin at multiples of this: no two write to one cache line.
 const PIECE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    fn pieces(layers: &[LayerInfo], len: usize) -> Vec<(usize, usize)> {
+        let mut pieces = Vec::new();
+        of_each_layer(layers, len, &mut |piece| pieces.push((piece.start, piece.end)));
+        pieces
+    }
+
+    #[test]
+    fn layers_and_layers_inside_of_layers() {
+        sequential! { struct Inner { Linear(3, 2), ReLU, Linear(_, 4) } }
+        sequential! { struct Net { Linear(2, 3), Tanh, Inner, Linear(_, 1) } }
+        assert_eq!(pieces(Net::LAYERS, Net::PARAMS), [(0, 9), (9, 17), (17, 29), (29, 34)]);
+        assert_eq!(pieces(Inner::LAYERS, Inner::PARAMS), [(0, 8), (8, 20)]);
+    }
+
+    /// Each parameter once, in order, also where layers are said to be elsewhere.
+    #[test]
+    fn layers_of_other_parameters() {
+        sequential! { struct Net { Linear(2, 3), Linear(_, 1) } }
+        let [first, second] = Net::LAYERS else { panic!("two layers") };
+        assert_eq!(pieces(&[], 5), [(0, 5)]);
+        assert_eq!(pieces(&[], 0), []);
+        assert_eq!(pieces(Net::LAYERS, 20), [(0, 9), (9, 13), (13, 20)]);
+        assert_eq!(pieces(Net::LAYERS, 10), [(0, 9), (9, 10)]);
+        assert_eq!(pieces(&[*second, *first], 13), [(0, 13)]);
+    }
+}

@@ -238,8 +238,16 @@ fn in_parts<E: Kernel>(
             ((kernels.tiles.len(), kernels.lanes), (4 * kernels.tiles.len(), blocked::width(kernels)))
         }
     };
-    let across = parts.min(n / least.1).max(1);
-    let down = (parts / across).min(m / least.0).max(1);
+    // The gradient of weights, whose a is transposed, by its rows: as their update, and as the product with the transposed
+    // weights, so that they stay in the caches of a thread.
+    let most = (m / least.0, n / least.1);
+    let (down, across) = if a.row == 1 {
+        let down = parts.min(most.0).max(1);
+        (down, (parts / down).min(most.1).max(1))
+    } else {
+        let across = parts.min(most.1).max(1);
+        ((parts / across).min(most.0).max(1), across)
+    };
     let shared = pool::Shared(y.as_mut_ptr());
     pool::run(across * down, |part| {
         let rows = pool::cut(m, down, unit.0, part / across);
