@@ -3,6 +3,7 @@ use super::small::{activate_keeping, derive_kept};
 use super::{Matrix, is_product, pool};
 use crate::element::Float;
 use crate::nn::Activation;
+use plywood_kernels::prefetch;
 
 /// `y = A(x · wᵀ + b)`: `x: [rows, in]`, `w: [out, in]`, `b: [out]`, `y: [rows, out]`.
 ///
@@ -76,7 +77,7 @@ fn through_activation<E: Float, A: Activation>(
     );
     assert!(db.as_ref().is_none_or(|db| db.len() == outputs), "not one bias an output");
     let parts = pool::threads_for(rows * outputs).min(outputs / COLUMNS).max(1);
-    let dy = pool::Shared(dy.as_mut_ptr());
+    let shared = pool::Shared(dy.as_mut_ptr());
     let db = db.map(|db| pool::Shared(db.as_mut_ptr()));
     // By columns: a sum is all of one thread.
     pool::run(parts, |part| {
@@ -94,8 +95,13 @@ fn through_activation<E: Float, A: Activation>(
                 for i in 0..rows {
                     let start = i * outputs + columns.start;
                     // SAFETY: the part's columns of one row.
-                    let dy = unsafe { core::slice::from_raw_parts_mut(dy.get().add(start), columns.len()) };
+                    let dy = unsafe { core::slice::from_raw_parts_mut(shared.get().add(start), columns.len()) };
                     if !A::IDENTITY {
+                        // The next row: with each, the processor's own guesses begin anew.
+                        for j in (start..start + columns.len()).step_by(LINE / size_of::<E>()) {
+                            prefetch(shared.get().wrapping_add(outputs + j).cast_const());
+                            prefetch(v.as_ptr().wrapping_add(outputs + j));
+                        }
                         derive_kept::<E, A>(dy, &v[start..]);
                     }
                     if let Some(db) = &mut db {
@@ -109,3 +115,5 @@ fn through_activation<E: Float, A: Activation>(
 
 /// A thread takes so many columns or more, in cache lines of its own.
 const COLUMNS: usize = 64;
+/// The bytes of a line of a cache.
+const LINE: usize = 64;
