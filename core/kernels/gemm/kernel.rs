@@ -29,8 +29,11 @@ pub struct Job<E> {
     pub adds: bool,
 }
 
-/// How many steps ahead the factors of a tile are asked for: where their columns are far apart, the processor foresees none.
+/// How many steps ahead the factors of a tile are asked for, those of one row a step: the processor foresees neither columns
+/// that are far apart nor the beginnings of so many rows.
 const AHEAD: usize = 24;
+/// The most rows of a tile, rounded up to a power of two.
+const MOST_ROWS: usize = 8;
 
 /// A tile of y, R rows by C vectors, the last of them perhaps in part: sums of outer products.
 ///
@@ -50,8 +53,8 @@ pub unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V::E>) {
             }
         }
         let mut sums = [[V::zero(); C]; R];
-        for _ in 0..k {
-            prefetch(a.wrapping_add(AHEAD * a_col));
+        for p in 0..k {
+            prefetch(a.wrapping_add(AHEAD * a_col + p % MOST_ROWS * a_row));
             let mut columns = [V::zero(); C];
             for c in 0..C {
                 columns[c] = V::load(b.add(c * V::LANES));
