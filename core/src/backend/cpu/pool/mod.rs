@@ -227,7 +227,8 @@ impl Pool {
     }
 
     /// Claims parts and does them until there are none: first a thread's own, from the first on, then what the others have
-    /// left, from the last.
+    /// left, from the last. They count as done after that: or the next work would begin while this thread still looks for
+    /// parts, and it would take those of others before its own.
     fn work(&self, thread: usize) {
         let sharers = self.sharers.load(Ordering::Relaxed);
         let others = (thread + 1..sharers).chain(0..thread.min(sharers));
