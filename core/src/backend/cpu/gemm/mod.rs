@@ -240,13 +240,16 @@ fn in_parts<E: Kernel>(
     };
     // The gradient of weights, whose a is transposed, by its rows: as their update, and as the product with the transposed
     // weights, so that they stay in the caches of a thread.
-    let most = (m / least.0, n / least.1);
+    let cut = |first: usize, second: usize| {
+        let first = parts.min(first).max(1);
+        (first, (parts / first).min(second).max(1))
+    };
+    let (rows, columns) = (m / least.0, n / least.1);
     let (down, across) = if a.row == 1 {
-        let down = parts.min(most.0).max(1);
-        (down, (parts / down).min(most.1).max(1))
+        cut(rows, columns)
     } else {
-        let across = parts.min(most.1).max(1);
-        ((parts / across).min(most.0).max(1), across)
+        let (across, down) = cut(columns, rows);
+        (down, across)
     };
     let shared = pool::Shared(y.as_mut_ptr());
     pool::run(across * down, |part| {
