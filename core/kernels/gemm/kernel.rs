@@ -23,6 +23,8 @@ pub struct Job<E> {
     /// Row i begins at `i · y_row`.
     pub y: *mut E,
     pub y_row: usize,
+    /// In [`tile`], what will be used after y, in rows that are as far apart; any address will do.
+    pub beside: *const E,
     /// The columns of y: in [`tile`] those in the last vector, in [`combine`] all.
     pub columns: usize,
     /// Whether what is in y belongs to the sums.
@@ -43,18 +45,29 @@ const MOST_ROWS: usize = 8;
 /// last is not whole in y), `y` R rows of C - 1 vectors and `columns` elements, `1 ≤ columns ≤ LANES`.
 #[inline(always)]
 pub unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V::E>) {
-    let Job { k, mut a, a_row, a_col, mut b, b_step, y, y_row, columns, adds } = *job;
+    let Job { k, mut a, a_row, a_col, mut b, b_step, y, y_row, beside, columns, adds } = *job;
+    let ask = |i: usize, c: usize| {
+        prefetch(y.wrapping_add(i * y_row + c * V::LANES));
+        prefetch(beside.wrapping_add(i * y_row + c * V::LANES));
+    };
+    // The lines of y are asked for one a step, and as late as that: a long sum would push them out of the first cache.
+    let late = k.saturating_sub(MOST_ROWS * C);
+    if late == 0 {
+        for i in 0..R {
+            for c in 0..C {
+                ask(i, c);
+            }
+        }
+    }
     // SAFETY: the caller's contract: every offset below is inside the matrices it describes. The pointers step with
     // wrapping arithmetic because the last step leaves them.
     unsafe {
-        for i in 0..R {
-            for c in 0..C {
-                prefetch(y.wrapping_add(i * y_row + c * V::LANES));
-            }
-        }
         let mut sums = [[V::zero(); C]; R];
         for p in 0..k {
             prefetch(a.wrapping_add(AHEAD * a_col + p % MOST_ROWS * a_row));
+            if late > 0 && p >= late {
+                ask((p - late) % MOST_ROWS, (p - late) / MOST_ROWS);
+            }
             let mut columns = [V::zero(); C];
             for c in 0..C {
                 columns[c] = V::load(b.add(c * V::LANES));

@@ -1,6 +1,6 @@
 use super::simd::widest;
 use super::small::{activate_keeping, derive_kept};
-use super::{Matrix, is_product, pool};
+use super::{Beside, Matrix, is_product, pool};
 use crate::element::Float;
 use crate::nn::Activation;
 use plywood_kernels::prefetch;
@@ -22,21 +22,26 @@ pub fn linear_forward<E: Float, A: Activation>(
     assert!(b.is_none_or(|b| b.len() == outputs), "not one bias an output");
     let slopes = pool::Shared(slopes.as_mut_ptr());
     let (a, wt) = (Matrix::new(x, inputs), Matrix::transposed(w, inputs));
-    E::gemm_then(y, a, wt, (rows, inputs, outputs), |i, j, y| {
+    E::gemm_then(y, a, wt, (rows, inputs, outputs), Beside::NOTHING, |piece| {
         widest(
             #[inline(always)]
             || {
-                if let Some(b) = b {
-                    y.iter_mut().zip(&b[j..]).for_each(|(y, b)| *y += *b);
-                }
-                let slopes = if keeps {
-                    // SAFETY: `slopes` is as long as the whole output, and each piece of the output is given to one thread
-                    // once.
-                    unsafe { core::slice::from_raw_parts_mut(slopes.get().add(i * outputs + j), y.len()) }
-                } else {
-                    &mut []
-                };
-                activate_keeping::<E, A>(y, slopes);
+                piece.for_each_row(
+                    #[inline(always)]
+                    |i, j, y| {
+                        if let Some(b) = b {
+                            y.iter_mut().zip(&b[j..]).for_each(|(y, b)| *y += *b);
+                        }
+                        let slopes = if keeps {
+                            // SAFETY: `slopes` is as long as the whole output, and each piece of the output is given to one
+                            // thread once.
+                            unsafe { core::slice::from_raw_parts_mut(slopes.get().add(i * outputs + j), y.len()) }
+                        } else {
+                            &mut []
+                        };
+                        activate_keeping::<E, A>(y, slopes);
+                    },
+                );
             },
         );
     });
@@ -58,9 +63,23 @@ pub fn linear_backward<E: Float, A: Activation>(
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
     through_activation::<E, A>(v, dy, db, (rows, outputs));
-    E::gemm_then(dw, Matrix::transposed(dy, outputs), Matrix::new(x, inputs), (outputs, rows, inputs), |_, _, _| {});
+    E::gemm_then(
+        dw,
+        Matrix::transposed(dy, outputs),
+        Matrix::new(x, inputs),
+        (outputs, rows, inputs),
+        Beside::NOTHING,
+        |_| {},
+    );
     if let Some(dx) = dx {
-        E::gemm_then(dx, Matrix::new(dy, outputs), Matrix::new(w, inputs), (rows, outputs, inputs), |_, _, _| {});
+        E::gemm_then(
+            dx,
+            Matrix::new(dy, outputs),
+            Matrix::new(w, inputs),
+            (rows, outputs, inputs),
+            Beside::NOTHING,
+            |_| {},
+        );
     }
 }
 

@@ -20,7 +20,7 @@ mod update;
 pub(crate) use clip::{limit, scale, sum_of_squares};
 #[cfg(feature = "conv")]
 pub use conv::{Conv, Window, conv2d_backward, conv2d_forward};
-pub use gemm::{Gemm, Matrix, matmul};
+pub use gemm::{Beside, Gemm, Matrix, matmul};
 pub use linear::{linear_backward, linear_forward};
 #[cfg(feature = "conv")]
 pub use max_pool::{max_pool2d_backward, max_pool2d_forward};

@@ -8,6 +8,7 @@
 use super::Product;
 use super::isa::{Kernel, Kernels};
 use super::pack::{Panel, pack, with_panel_memory, with_row_memory};
+use super::then::Then;
 use crate::backend::cpu::Matrix;
 use plywood_kernels::gemm::kernel::Job;
 use plywood_kernels::prefetch;
@@ -56,7 +57,7 @@ pub(super) fn row_memory<E>(kernels: &Kernels<E>, a: Matrix<'_, E>, (m, k, n): (
 /// The machine has the kernels' instructions, the slices hold what the sizes say, and no other thread has these elements
 /// of y.
 pub(super) unsafe fn product<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
-    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
+    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds, then } = product;
     let aliases = (b.row * size_of::<E>()).is_multiple_of(ALIAS);
     let in_place = b.col == 1 && m <= if aliases { ROWS_TO_PACK_ALIASES } else { ROWS_TO_PACK };
     let rows = row_memory(kernels, a, (whole.0, k, n));
@@ -86,6 +87,7 @@ pub(super) unsafe fn product<E: Kernel>(kernels: &Kernels<E>, product: Product<'
                             packed,
                             packed_rows: packs_rows.then_some(packed_rows),
                             in_place,
+                            then: then.filter(|_| pc + kc == k).map(|then| then.at(ic, jc)),
                         };
                         // SAFETY: columns `jc..jc + nc`, rows `ic..ic + mc` and sums `pc..pc + kc` are inside the matrices,
                         // and the packed memory is for the largest block.
@@ -135,6 +137,8 @@ struct Block<'a, E: 'static> {
     packed_rows: Option<*mut E>,
     /// Whether b is read where it is, except for columns that do not fill their vectors.
     in_place: bool,
+    /// What follows, if the sums are complete after this piece of them.
+    then: Option<Then<'a, E>>,
 }
 
 /// Some columns of a block of b.
@@ -166,6 +170,7 @@ impl<E: Kernel> Block<'_, E> {
                 columns().for_each(|columns| self.pack(columns));
                 for rows in rows() {
                     columns().for_each(|columns| self.tile(rows, columns));
+                    self.then(rows.1, (0, n));
                 }
             } else {
                 let tiles = rows().count();
@@ -174,9 +179,20 @@ impl<E: Kernel> Block<'_, E> {
                     for rows in rows() {
                         self.prefetch(columns.start + columns.len, (rows.0, tiles));
                         self.tile(rows, columns);
+                        self.then(rows.1, (columns.start, columns.len));
                     }
                 }
             }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Block::run`]; these rows and columns, (start, how many), are inside the block and complete.
+    unsafe fn then(&self, (i, rows): (usize, usize), (j, columns): (usize, usize)) {
+        if let Some(then) = self.then {
+            // SAFETY: the caller's contract.
+            unsafe { then.at(i, j).call(self.y.wrapping_add(i * self.y_row + j), self.y_row, (rows, columns)) }
         }
     }
 
@@ -234,7 +250,9 @@ impl<E: Kernel> Block<'_, E> {
             Some(packed) => (packed.wrapping_add(tile * k * height).cast_const(), 1, height),
             None => (self.a.data[i * self.a.row..].as_ptr(), self.a.row, self.a.col),
         };
-        let job = Job { k, a, a_row, a_col, b, b_step, y, y_row: self.y_row, columns: columns.last, adds: self.adds };
+        let (y_row, columns_in_last) = (self.y_row, columns.last);
+        let beside = self.then.map_or(y.cast_const(), |then| then.beside(y, (i, columns.start), y_row));
+        let job = Job { k, a, a_row, a_col, b, b_step, y, y_row, beside, columns: columns_in_last, adds: self.adds };
         // SAFETY: the caller's contract: `rows` rows of a, whole vectors of b (in packed memory, or because they are
         // whole in b), and the tile of y.
         unsafe { self.kernels.tiles[rows - 1][columns.vectors - 1](&job) }

@@ -6,7 +6,8 @@
 //! - dot products, where both operands lie along the sums and `y` has too few rows or columns for tiles;
 //! - combinations of the rows of `b`, for a single row of `y` or a few terms;
 //! - the transpose of the product, in tiles, where `b` is much larger than `a`: the weights of a forward pass, or of the
-//!   gradient of its inputs, which stay where they are while `a` is packed;
+//!   gradient of its inputs, which stay where they are while `a` is packed. If the sums run down the rows of `b`, as in
+//!   that gradient, in two halves that are then added: so a thread reads those rows that are its own in other products;
 //! - tiles of `y`, sums of outer products held in registers, for everything else.
 //!
 //! The last four exist for AVX-512, for AVX2, for NEON, and in plain code. Which of them runs is the processor's affair, and the
@@ -17,11 +18,13 @@
 //! A large product is cut into parts of `y`, one a thread: by its columns, so that a column of `b` is packed once, and by
 //! its rows where that leaves a part fewer columns than a tile has. A part has all terms of its sums, in the order in which
 //! the whole product adds them, and the way is chosen for the whole: so the bits do not depend on the number of threads.
-//! Each thread goes over its part once more while it is in a near cache, for a bias and an activation ([`Gemm::gemm_then`]).
+//! Each thread goes over its part once more, in pieces that are still in a near cache, for a bias and an activation or for
+//! the update of weights by their gradient ([`Gemm::gemm_then`]).
 
 #[cfg(any(test, all(target_arch = "x86_64", target_os = "linux")))]
 mod amx;
 mod blocked;
+mod halves;
 mod isa;
 mod pack;
 mod reduced;
@@ -30,14 +33,17 @@ mod reduced_tests;
 mod small;
 #[cfg(test)]
 mod tests;
+mod then;
 
 use super::{is_inside, is_product, pool};
 pub(super) use isa::Isa;
+pub use then::{Beside, Piece};
 
 use core::ops::RangeInclusive;
 use isa::{COMBINED, Kernel, Kernels};
 use plywood_kernels::end_streams;
 use plywood_kernels::gemm::kernel::Job;
+use then::Then;
 
 /// A matrix inside a slice: element (i, j) is `data[i · row + j · col]`.
 #[derive(Clone, Copy, Debug)]
@@ -73,20 +79,17 @@ pub trait Gemm: Sized {
     /// `y[m, n] += a[m, k] · b[k, n]`, with `y` row-major.
     fn gemm(y: &mut [Self], a: Matrix<'_, Self>, b: Matrix<'_, Self>, sizes: (usize, usize, usize));
 
-    /// `y[m, n] = a[m, k] · b[k, n]`, with `y` row-major, then `then` on all of it, while it is in a near cache: on pieces
-    /// of rows, of which it takes the row, the first column and the elements.
+    /// `y[m, n] = a[m, k] · b[k, n]`, with `y` row-major, then `then` on all of it, in pieces, while each is in a near cache.
+    /// What it uses `beside` them is asked for ahead.
     fn gemm_then(
         y: &mut [Self],
         a: Matrix<'_, Self>,
         b: Matrix<'_, Self>,
         sizes: (usize, usize, usize),
-        then: impl Fn(usize, usize, &mut [Self]) + Sync,
+        beside: Beside<Self>,
+        then: impl Fn(Piece<'_, Self>) + Sync,
     );
 }
-
-/// What is done with the pieces of a product's rows: see [`Gemm::gemm_then`]. Not generic, so that there is one product an
-/// element type, and not one a layer.
-type Then<'a, E> = &'a (dyn Fn(usize, usize, &mut [E]) + Sync);
 
 macro_rules! gemm {
     ($(#[$inline:meta] $E:ident $large:ident;)*) => {$(
@@ -98,7 +101,7 @@ macro_rules! gemm {
             b: Matrix<'_, $E>,
             sizes: (usize, usize, usize),
             adds: bool,
-            then: Then<'_, $E>,
+            then: Option<Then<'_, $E>>,
         ) {
             large(Isa::best(), y, a, b, sizes, adds, then);
         }
@@ -110,7 +113,7 @@ macro_rules! gemm {
                 if is_small(b, (m, k, n)) {
                     small::product(y, a, b, (m, k, n));
                 } else {
-                    $large(y, a, b, (m, k, n), true, &|_, _, _| {});
+                    $large(y, a, b, (m, k, n), true, None);
                 }
             }
 
@@ -120,15 +123,16 @@ macro_rules! gemm {
                 a: Matrix<'_, $E>,
                 b: Matrix<'_, $E>,
                 (m, k, n): (usize, usize, usize),
-                then: impl Fn(usize, usize, &mut [$E]) + Sync,
+                beside: Beside<$E>,
+                then: impl Fn(Piece<'_, $E>) + Sync,
             ) {
                 check(y, a, b, (m, k, n));
                 if is_small(b, (m, k, n)) {
                     y.fill(0.0);
                     small::product(y, a, b, (m, k, n));
-                    y.chunks_exact_mut(n.max(1)).enumerate().for_each(|(i, row)| then(i, 0, row));
+                    then(Piece::whole(y, n));
                 } else {
-                    $large(y, a, b, (m, k, n), false, &then);
+                    $large(y, a, b, (m, k, n), false, Some(Then::new(&then, beside)));
                 }
             }
         }
@@ -170,6 +174,10 @@ const TURNED_ROWS: RangeInclusive<usize> = DOT_ROWS + 1..=512;
 const FEW_ROWS: usize = 16;
 /// The most columns that are computed before they are put in their places.
 const TURNED_COLUMNS: usize = 2048;
+/// Sums from this length on are worth two halves.
+const HALVED_SUM: usize = 256;
+/// So many rows of a transposed product are put in their places at once: they stay in the first cache.
+const ROWS_AT_ONCE: usize = 16;
 /// A part of a transposed product is at least that far across.
 const ACROSS: usize = 64;
 
@@ -191,7 +199,7 @@ fn large<E: Kernel>(
     b: Matrix<'_, E>,
     (m, k, n): (usize, usize, usize),
     adds: bool,
-    then: Then<'_, E>,
+    then: Option<Then<'_, E>>,
 ) {
     // Of one thread: the arithmetic, at 64 multiply-adds of `f32` a nanosecond, and the reading of b, at 48 bytes.
     let nanoseconds = (m * k * n / 64 + k * n / 12) * size_of::<E>() / size_of::<f32>();
@@ -208,7 +216,7 @@ fn in_parts<E: Kernel>(
     b: Matrix<'_, E>,
     (m, k, n): (usize, usize, usize),
     adds: bool,
-    then: Then<'_, E>,
+    then: Option<Then<'_, E>>,
 ) {
     check(y, a, b, (m, k, n));
     assert!(isa.is_available(), "{isa:?} on a machine without it");
@@ -219,7 +227,9 @@ fn in_parts<E: Kernel>(
         if !adds {
             y.fill(E::zero());
         }
-        y.chunks_exact_mut(n).enumerate().for_each(|(i, row)| then(i, 0, row));
+        if let Some(then) = then {
+            then.whole(y, n);
+        }
         return;
     }
     let kernels = E::for_products(isa);
@@ -233,7 +243,7 @@ fn in_parts<E: Kernel>(
             ((rows, columns), (rows, 4 * columns))
         }
         Way::Combine => ((1, kernels.lanes), (1, COMBINED_COLUMNS)),
-        Way::Turned => ((kernels.lanes, kernels.lanes), (ACROSS, ACROSS)),
+        Way::Turned { .. } => ((kernels.lanes, kernels.lanes), (ACROSS, ACROSS)),
         Way::Tiles | Way::Reduced(_) => {
             ((kernels.tiles.len(), kernels.lanes), (4 * kernels.tiles.len(), blocked::width(kernels)))
         }
@@ -251,6 +261,13 @@ fn in_parts<E: Kernel>(
         let (across, down) = cut(columns, rows);
         (down, across)
     };
+    if let Way::Turned { halved: true } = way {
+        // SAFETY: this machine has the instructions and the slices hold what the sizes say: both are asserted above.
+        return unsafe { halves::product(kernels, across * down, y, a, b, (m, k, n), then) };
+    }
+    if a.col == 1 && !adds && is_halved(b, k) {
+        pack::with_turned_memory(2 * turned_memory((m, k, n)), |_: *mut E| ());
+    }
     let shared = pool::Shared(y.as_mut_ptr());
     pool::run(across * down, |part| {
         let rows = pool::cut(m, down, unit.0, part / across);
@@ -263,10 +280,13 @@ fn in_parts<E: Kernel>(
             sizes: (rows.len(), k, columns.len()),
             whole: (m, k, n),
             adds,
+            then: then.map(|then| then.at(rows.start, columns.start)),
         };
         // A smaller batch may turn what a larger one does not.
         if matches!(way, Way::Tiles | Way::Reduced(_)) && a.col == 1 && !adds {
-            pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
+            if !is_halved(b, k) {
+                pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
+            }
             let turned = Matrix { row: b.col, col: b.row, ..b };
             let rows = blocked::row_memory(kernels, turned, (n, k, *TURNED_ROWS.end()));
             pack::with_row_memory(rows, |_: *mut E| ());
@@ -277,16 +297,10 @@ fn in_parts<E: Kernel>(
             match way {
                 Way::Dots => dots(kernels, product),
                 Way::Combine => combine(kernels, product),
-                Way::Turned => turned(kernels, product),
+                Way::Turned { .. } => turned(kernels, product),
                 Way::Tiles => blocked::product(kernels, product),
                 Way::Reduced(reduced) => reduced(isa, product),
             }
-        }
-        for i in rows {
-            // SAFETY: the part's columns of one of its rows, of which the product keeps no reference.
-            let row =
-                unsafe { core::slice::from_raw_parts_mut(shared.get().add(i * n + columns.start), columns.len()) };
-            then(i, columns.start, row);
         }
     });
 }
@@ -296,7 +310,10 @@ fn in_parts<E: Kernel>(
 enum Way<E: 'static> {
     Dots,
     Combine,
-    Turned,
+    /// In two halves of its sums, or not.
+    Turned {
+        halved: bool,
+    },
     Tiles,
     Reduced(reduced::Reduced<E>),
 }
@@ -321,7 +338,7 @@ impl<E: Kernel> Way<E> {
             && (TURNED_ROWS.contains(&m) && (m <= FEW_ROWS || unused <= m / 16))
             && (n >= 4 * m && k >= 2 * m)
         {
-            Way::Turned
+            Way::Turned { halved: is_halved(b, k) }
         } else {
             Way::Tiles
         }
@@ -341,6 +358,22 @@ struct Product<'a, E> {
     whole: (usize, usize, usize),
     /// Whether what is in y belongs to the sums.
     adds: bool,
+    /// What follows, as soon as some rows are complete.
+    then: Option<Then<'a, E>>,
+}
+
+impl<E> Product<'_, E> {
+    /// What follows, on all of it.
+    ///
+    /// # Safety
+    ///
+    /// It is complete, and no other thread has it.
+    unsafe fn then(&self) {
+        if let Some(then) = self.then {
+            // SAFETY: the caller's contract.
+            unsafe { then.call(self.y, self.y_row, (self.sizes.0, self.sizes.2)) }
+        }
+    }
 }
 
 /// The rows and columns that dot products take at once. They decide in how many pieces a sum is computed, so a part begins
@@ -348,6 +381,11 @@ struct Product<'a, E> {
 fn dots_at_once<E>(kernels: &Kernels<E>, m: usize) -> (usize, usize) {
     let rows = m.div_ceil(m.div_ceil(kernels.dots.len()));
     (rows, kernels.dots[rows - 1].len())
+}
+
+/// Whether a product that is turned has its sums in two halves: where they run down the rows of b, and are long enough.
+fn is_halved<E>(b: Matrix<'_, E>, k: usize) -> bool {
+    b.col == 1 && k >= HALVED_SUM
 }
 
 /// The memory for [`turned`] of these sizes or any smaller batch, so that a smaller one never asks for more.
@@ -363,7 +401,7 @@ fn turned_memory((m, k, n): (usize, usize, usize)) -> usize {
 ///
 /// As [`blocked::product`].
 unsafe fn turned<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
-    let Product { y, y_row, a, b, sizes: (m, k, n), whole, .. } = product;
+    let Product { y, y_row, a, b, sizes: (m, k, n), whole, then, .. } = product;
     let (a, b) = (Matrix { row: b.col, col: b.row, ..b }, Matrix { row: a.col, col: a.row, ..a });
     pack::with_turned_memory(turned_memory(whole), |turned: *mut E| {
         for (j, columns) in blocked::pieces(n, TURNED_COLUMNS, 1) {
@@ -376,16 +414,42 @@ unsafe fn turned<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
                 // With the panels of the product as it is, which a smaller batch may need.
                 whole: (whole.2, k, whole.2),
                 adds: false,
+                then: None,
             };
-            let panel = pack::Panel { from: turned.cast_const(), across: m, along: 1, count: columns, k: m };
+            let then = then.map(|then| then.at(0, j));
             // SAFETY: the caller's contract: the transposes of the operands hold what the transposed sizes say, there is
             // memory for `columns · m` elements, and y has m rows with that many columns from j on.
             unsafe {
                 blocked::product(kernels, part);
-                pack::pack(kernels, panel, y.wrapping_add(j), y_row);
+                turn(kernels, turned, (m, columns), (y.wrapping_add(j), y_row), then);
             }
         }
     });
+}
+
+/// Puts the transpose of `turned`, m rows of `columns`, into y, and does what follows.
+///
+/// # Safety
+///
+/// The machine has the kernels' instructions, `turned` holds all elements, and no other thread has these of y.
+unsafe fn turn<E: Kernel>(
+    kernels: &Kernels<E>,
+    turned: *const E,
+    (m, columns): (usize, usize),
+    (y, y_row): (*mut E, usize),
+    then: Option<Then<'_, E>>,
+) {
+    for (i, rows) in blocked::pieces(m, ROWS_AT_ONCE, 1) {
+        let panel = pack::Panel { from: turned.wrapping_add(i), across: m, along: 1, count: columns, k: rows };
+        let y = y.wrapping_add(i * y_row);
+        // SAFETY: the caller's contract, for some of the rows.
+        unsafe {
+            pack::pack(kernels, panel, y, y_row);
+            if let Some(then) = then {
+                then.at(i, 0).call(y, y_row, (rows, columns));
+            }
+        }
+    }
 }
 
 /// The product where both operands lie along the sums: `a.col` and `b.row` are 1.
@@ -394,7 +458,7 @@ unsafe fn turned<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
 ///
 /// As [`blocked::product`].
 unsafe fn dots<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
-    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
+    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds, .. } = product;
     let (rows_at_once, columns_at_once) = dots_at_once(kernels, whole.0);
     for j in (0..n).step_by(columns_at_once) {
         let columns = columns_at_once.min(n - j);
@@ -409,6 +473,7 @@ unsafe fn dots<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
                 b_step: b.col,
                 y: y.wrapping_add(i * y_row + j),
                 y_row,
+                beside: y,
                 columns,
                 adds,
             };
@@ -416,6 +481,8 @@ unsafe fn dots<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
             unsafe { kernels.dots[rows - 1][columns - 1](&job) }
         }
     }
+    // SAFETY: complete.
+    unsafe { product.then() }
 }
 
 /// The product row by row, with row-major `b`.
@@ -424,7 +491,7 @@ unsafe fn dots<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
 ///
 /// As [`blocked::product`].
 unsafe fn combine<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
-    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
+    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds, .. } = product;
     // The gradient of large weights by one sample.
     let streams = k == 1 && !adds && whole.0 * whole.2 * size_of::<E>() >= STREAMED;
     for i in 0..m {
@@ -439,6 +506,7 @@ unsafe fn combine<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
                 b_step: b.row,
                 y: y.wrapping_add(i * y_row),
                 y_row,
+                beside: y,
                 columns: n,
                 adds: adds || p > 0,
             };
@@ -450,4 +518,6 @@ unsafe fn combine<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
     if streams {
         end_streams();
     }
+    // SAFETY: complete.
+    unsafe { product.then() }
 }

@@ -187,7 +187,7 @@ impl<const W: usize> Tiles for Vectors<'_, W> {
 ///
 /// As [`super::blocked::product`]; the machine has the tiles' instructions.
 pub(super) unsafe fn product<T: Tiles>(kernels: &Kernels<f32>, tiles: &mut T, product: Product<'_, f32>) {
-    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds } = product;
+    let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds, .. } = product;
     let ((rows, width), block) = (tiles.size(), kernels.block);
     // For the whole product, as in `blocked`, and not less than there: of a smaller batch the product may be of `f32`. With
     // room for whole blocks of a transpose.
@@ -228,6 +228,7 @@ pub(super) unsafe fn product<T: Tiles>(kernels: &Kernels<f32>, tiles: &mut T, pr
                                 b_step: width,
                                 y: y.wrapping_add((ic + i) * y_row + jc + start),
                                 y_row,
+                                beside: y,
                                 columns,
                                 adds: adds || pc > 0,
                             };
@@ -239,6 +240,8 @@ pub(super) unsafe fn product<T: Tiles>(kernels: &Kernels<f32>, tiles: &mut T, pr
             }
         }
     });
+    // SAFETY: complete.
+    unsafe { product.then() }
 }
 
 /// Where words go: word w of row or column i to `to[i · row + w]`, if they lie along the sums, or to `to[w · row + i]`.

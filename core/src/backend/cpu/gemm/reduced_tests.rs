@@ -72,7 +72,7 @@ fn run(
     b: Matrix<'_, f32>,
     sizes: (usize, usize, usize),
 ) {
-    let product = Product { y: y.as_mut_ptr(), y_row: sizes.2, a, b, sizes, whole: sizes, adds: true };
+    let product = Product { y: y.as_mut_ptr(), y_row: sizes.2, a, b, sizes, whole: sizes, adds: true, then: None };
     // SAFETY: the machine has the way's instructions, and the operands are made for the sizes.
     unsafe { way(isa, product) }
 }

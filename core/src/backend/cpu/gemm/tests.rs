@@ -77,24 +77,20 @@ pub(super) fn check_product<E: Kernel>(
 fn over<E: Kernel>(isa: Isa, y: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
     let before = y.to_vec();
     y.fill(E::nan());
-    in_parts(isa, 3, y, a, b, (m, k, n), false, &|i, j, y| {
-        y.iter_mut().zip(&before[i * n + j..]).for_each(|(y, before)| *y += *before);
-    });
+    let then = |piece: Piece<'_, E>| {
+        piece.for_each_row(|i, j, y| y.iter_mut().zip(&before[i * n + j..]).for_each(|(y, before)| *y += *before));
+    };
+    in_parts(isa, 3, y, a, b, (m, k, n), false, Some(Then::new(&then, Beside::new(before.as_ptr()))));
 }
 
 /// Every product function over the same sizes: all instruction sets, the tiles even where a product would not take
 /// them, and the plain loops.
 fn check_all<E: Kernel + Gemm>(sizes: (usize, usize, usize), rng: &mut Generator) {
     for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
-        check_product::<E>(
-            &format!("{isa:?}"),
-            &|y, a, b, sizes| large(isa, y, a, b, sizes, true, &|_, _, _| {}),
-            sizes,
-            rng,
-        );
+        check_product::<E>(&format!("{isa:?}"), &|y, a, b, sizes| large(isa, y, a, b, sizes, true, None), sizes, rng);
         let tiles: Product<'_, E> = &|y, a, b, (m, k, n)| {
             let (whole, y_row, adds) = ((m, k, n), n, true);
-            let product = super::Product { y: y.as_mut_ptr(), y_row, a, b, sizes: whole, whole, adds };
+            let product = super::Product { y: y.as_mut_ptr(), y_row, a, b, sizes: whole, whole, adds, then: None };
             // SAFETY: `isa` is available, and the operands are made for the sizes.
             unsafe { blocked::product(E::for_products(isa), product) }
         };
@@ -177,7 +173,7 @@ fn check_streams<E: Kernel + crate::element::Float>(n: usize) {
     let [a, b] = [m, n].map(|len| (0..len).map(|_| rng.normal::<E>()).collect::<Vec<_>>());
     for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
         let mut y = vec![E::nan(); m * n];
-        in_parts(isa, 3, &mut y, Matrix::transposed(&a, m), Matrix::new(&b, n), (m, 1, n), false, &|_, _, _| {});
+        in_parts(isa, 3, &mut y, Matrix::transposed(&a, m), Matrix::new(&b, n), (m, 1, n), false, None);
         let wrong = y.chunks_exact(n).zip(&a).position(|(row, a)| row.iter().zip(&b).any(|(y, b)| *y != *a * *b));
         assert_eq!(wrong, None, "{isa:?}: the first wrong row of {m}, {n} long");
     }
@@ -198,7 +194,7 @@ fn real_numbers_agree_with_the_definition() {
         let b: Vec<f32> = (0..k * n).map(|_| rng.normal::<f32>()).collect();
         for isa in Isa::ALL.iter().copied().filter(|isa| isa.is_available()) {
             let mut y = vec![0.0; m * n];
-            large(isa, &mut y, Matrix::new(&a, k), Matrix::transposed(&b, k), (m, k, n), true, &|_, _, _| {});
+            large(isa, &mut y, Matrix::new(&a, k), Matrix::transposed(&b, k), (m, k, n), true, None);
             for (i, y) in y.iter().enumerate() {
                 let terms = (0..k).map(|p| f64::from(a[i / n * k + p]) * f64::from(b[i % n * k + p]));
                 let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), x| (sum + x, size + x.abs()));
@@ -245,9 +241,10 @@ fn check_parts<E: Kernel + crate::element::Float>(bits: impl Fn(&E) -> u64) {
             for (which, (a, b)) in layouts.into_iter().enumerate() {
                 let product = |parts| {
                     let mut y = vec![E::nan(); m * n];
-                    in_parts(isa, parts, &mut y, a, b, (m, k, n), false, &|_, _, y| {
-                        y.iter_mut().for_each(|y| *y += E::one());
-                    });
+                    let then = |piece: Piece<'_, E>| {
+                        piece.for_each_row(|_, _, y| y.iter_mut().for_each(|y| *y += E::one()));
+                    };
+                    in_parts(isa, parts, &mut y, a, b, (m, k, n), false, Some(Then::new(&then, Beside::NOTHING)));
                     y.iter().map(&bits).collect::<Vec<_>>()
                 };
                 let whole = product(1);
