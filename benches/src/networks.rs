@@ -11,7 +11,7 @@ pub(crate) type Step = Box<dyn FnMut(f64) -> f32>;
 /// A step of a network on `[batch, input…]` with a target and a loss.
 macro_rules! step {
     ($task:ident, $Net:ty, [$batch:literal, $($input:literal),+], $target:expr, $loss:expr) => {{
-        let mut model = <$Net>::from_parameters(&parameters(&$task.workload))?;
+        let model = <$Net>::from_parameters(&parameters(&$task.workload))?;
         let x = $task.workload.x();
         match $task.kind {
             Kind::Infer1 => {
@@ -19,19 +19,16 @@ macro_rules! step {
                 let mut workspace = Workspace::new();
                 Box::new(move |_| model.forward_with(&mut workspace, black_box(&x)).as_slice()[0])
             }
-            Kind::Sgd => step!(train model, SGD::new(0.0), x, [$batch, $($input),+], $target, $loss),
-            Kind::Adam => step!(train model, Adam::new(0.0), x, [$batch, $($input),+], $target, $loss),
+            Kind::Sgd => step!(train Trainer::new(model, $loss, SGD::new(0.0)), x, [$batch, $($input),+], $target),
+            Kind::Adam => step!(train Trainer::new(model, $loss, Adam::new(0.0)), x, [$batch, $($input),+], $target),
         }
     }};
-    (train $model:ident, $optimizer:expr, $x:ident, [$($shape:literal),+], $target:expr, $loss:expr) => {{
+    (train $trainer:expr, $x:ident, [$($shape:literal),+], $target:expr) => {{
         let x: Tensor<Shape![$($shape),+]> = Tensor::from_slice(&$x)?;
-        let (y, mut optimizer, mut workspace) = ($target, $optimizer, Workspace::new());
+        let (y, mut trainer) = ($target, $trainer);
         Box::new(move |lr| {
-            optimizer.set_learning_rate(lr);
-            let step = $model.gradients_with(&mut workspace, black_box(&x), &y, &$loss);
-            let (loss, gradients) = step.expect("the batch fits");
-            optimizer.step(&mut $model, gradients).expect("the gradients fit");
-            loss
+            trainer.optimizer_mut().set_learning_rate(lr);
+            trainer.step(black_box(&x), &y).expect("the batch fits")
         })
     }};
 }

@@ -43,6 +43,7 @@ pub use tensor::{Tensor, TensorView, TensorViewMut};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::backend::Buffer;
+    pub use crate::backend::cpu::Params;
     pub use crate::backend::cpu::simd::Simd;
     #[cfg(feature = "conv")]
     pub use crate::backend::cpu::{

@@ -232,7 +232,7 @@ impl<'a> Emitter<'a> {
 
             #[inline(always)]
             fn backward_on<#other: ::plywood::Float, #simd: ::plywood::__private::Simd>(
-                pass: ::plywood::nn::Backward<'_, #other>,
+                pass: ::plywood::nn::Backward<'_, #other, ::plywood::__private::Params<'_, #other>>,
             ) {
                 #backward
             }

@@ -3,6 +3,7 @@
 use plywood::nn::Model;
 use plywood::prelude::*;
 use plywood::train::History;
+use plywood_tests::networks::LinearScale;
 
 sequential! {
     #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +104,103 @@ fn the_trainer_is_the_explicit_loop() {
         }
     }
     assert_eq!(bits(trainer.model()), bits(&model));
+}
+
+sequential! {
+    #[derive(Clone, Debug, PartialEq)]
+    struct Inner { Linear(144, 160), SiLU, LinearScale(160), Linear(_, 96, bias = false) }
+}
+
+sequential! {
+    /// More parameters than a network has that is compiled as one piece: weights in large layers and small ones, of layers
+    /// that update them piece by piece and others, in a network inside of another.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Large: (1, 12, 12) => 10 {
+        Conv2d(1, 4, 3, padding = 1),
+        ReLU,
+        MaxPool2d(2),
+        Flatten,
+        Inner,
+        Tanh,
+        Linear(_, 300),
+        ReLU,
+        Linear(_, 10),
+    }
+}
+
+/// As [`SGD`], by someone else, who knows nothing of updates in pieces.
+struct Plain(f64);
+
+impl Optimizer<f32> for Plain {
+    fn update(&mut self, parameters: &mut [f32], gradients: &[f32]) -> plywood::Result<()> {
+        parameters.iter_mut().zip(gradients).for_each(|(p, g)| *p -= self.0 as f32 * *g);
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.0
+    }
+
+    fn set_learning_rate(&mut self, lr: f64) {
+        self.0 = lr;
+    }
+}
+
+/// Weights that are updated as their gradient comes would be others than those updated after all gradients.
+#[test]
+fn a_step_of_the_trainer_is_the_explicit_one_in_a_large_network() {
+    fn check<O: Optimizer<f32>>(what: &str, optimizer: impl Fn() -> O) {
+        for batch in [1, 3, 40, 130] {
+            let mut rng = Generator::manual_seed(4);
+            let mut model = Large::init(&mut rng);
+            let x: Tensor<Shape![_, 1, 12, 12]> =
+                Tensor::randn_of((Dyn(batch), D::<1>::default(), D::<12>::default(), D::<12>::default()), &mut rng);
+            let y: Tensor<Shape![_, 10]> = Tensor::randn_of((Dyn(batch), D::<10>::default()), &mut rng);
+            let mut trainer = Trainer::new(model.clone(), MSELoss, optimizer());
+            let mut optimizer = optimizer();
+            for step in 0..3 {
+                let (loss, gradients) = model.gradients(&x, &y, &MSELoss).expect("gradients");
+                optimizer.step(&mut model, &gradients).expect("a step");
+                assert_eq!(trainer.step(&x, &y).expect("a step"), loss, "{what}, {batch} samples, step {step}");
+                let equal = trainer.model().parameters().iter().zip(model.parameters());
+                assert_eq!(
+                    equal.filter(|(a, b)| a.to_bits() != b.to_bits()).count(),
+                    0,
+                    "{what}, {batch}, step {step}"
+                );
+            }
+        }
+    }
+    check("SGD", || SGD::new(0.05).weight_decay(0.1));
+    check("SGD with momentum", || SGD::new(0.01).momentum(0.9).dampening(0.5));
+    check("Adam", || Adam::new(1e-3));
+    check("AdamW", || AdamW::new(1e-3));
+    check("one's own", || Plain(0.05));
+}
+
+/// A step that fails would leave parameters or the optimizer half updated.
+#[test]
+fn a_step_that_fails_changes_nothing() {
+    fn check<O: Optimizer<f32>>(optimizer: impl Fn() -> O) {
+        let model = Large::init(&mut Generator::manual_seed(4));
+        let mut rng = Generator::manual_seed(6);
+        let (x, far) =
+            (Tensor::<Shape![8, 1, 12, 12]>::randn(&mut rng), Tensor::<Shape![8, 1, 12, 12]>::full(f32::MAX));
+        let labels: Tensor<Shape![8], i64> = Tensor::from_vec((0..8).collect()).expect("eight");
+        let wrong = Tensor::<Shape![8], i64>::full(10);
+        let (mut trainer, mut other) =
+            [(), ()].map(|()| Trainer::new(model.clone(), CrossEntropyLoss, optimizer())).into();
+        trainer.step(&x, &wrong).expect_err("no class");
+        trainer.step(&far, &labels).expect_err("no finite loss");
+        assert_eq!(trainer.model(), &model);
+        for _ in 0..2 {
+            assert_eq!(trainer.step(&x, &labels).expect("a step"), other.step(&x, &labels).expect("a step"));
+            trainer.step(&x, &wrong).expect_err("no class");
+        }
+        assert_eq!(trainer.model(), other.model());
+    }
+    check(|| SGD::new(0.01).momentum(0.9).dampening(0.5));
+    check(|| Adam::new(1e-3));
 }
 
 #[test]

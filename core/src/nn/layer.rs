@@ -1,6 +1,7 @@
 //! What a layer is.
 
 use super::Op;
+use crate::backend::cpu::Params;
 use crate::backend::cpu::simd::Simd;
 use crate::element::Float;
 use crate::generator::Generator;
@@ -151,11 +152,11 @@ pub trait Layer {
         Self::forward_pass(pass);
     }
 
-    /// [`backward_pass`](Layer::backward_pass), likewise.
+    /// [`backward_pass`](Layer::backward_pass), likewise, and the update of the parameters.
     #[doc(hidden)]
     #[inline(always)]
-    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E>) {
-        Self::backward_pass(pass);
+    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E, Params<'_, E>>) {
+        pass.then_update(Self::backward_pass);
     }
 }
 
@@ -231,9 +232,9 @@ pub struct Forward<'a, E> {
 /// What [`Layer::backward_pass`] works on. Every slice but the parameters' holds the whole batch, sample after sample.
 /// [`Layer`] has an example.
 #[derive(Debug)]
-pub struct Backward<'a, E> {
+pub struct Backward<'a, E, P = &'a [E]> {
     /// The layer's parameters.
-    pub params: &'a [E],
+    pub params: P,
     /// The input of forward.
     pub x: &'a [E],
     /// The output of forward.
@@ -250,6 +251,25 @@ pub struct Backward<'a, E> {
     pub scratch: &'a mut [E],
     /// The number of samples.
     pub batch: usize,
+}
+
+impl<'a, E: Float> Backward<'a, E> {
+    /// The same, with parameters that stay as they are.
+    #[inline(always)]
+    pub(crate) fn reading(self) -> Backward<'a, E, Params<'a, E>> {
+        let Backward { params, x, y, saved, dy, dx, dparams, scratch, batch } = self;
+        Backward { params: Params::read(params), x, y, saved, dy, dx, dparams, scratch, batch }
+    }
+}
+
+impl<E: Float> Backward<'_, E, Params<'_, E>> {
+    /// Does it as `f` does, then updates the parameters.
+    #[inline(always)]
+    pub(crate) fn then_update(self, f: impl FnOnce(Backward<'_, E>)) {
+        let Backward { params, x, y, saved, dy, dx, dparams, scratch, batch } = self;
+        f(Backward { params: params.get(), x, y, saved, dy, dx, dparams: &mut *dparams, scratch, batch });
+        params.update(dparams);
+    }
 }
 
 /// A parameter tensor of a layer. See [`LayerInfo`].
@@ -372,11 +392,11 @@ pub trait Fuse: Layer {
         Self::forward_then::<E, A>(pass);
     }
 
-    /// [`backward_then`](Fuse::backward_then), likewise.
+    /// [`backward_then`](Fuse::backward_then), likewise, and the update of the parameters.
     #[doc(hidden)]
     #[inline(always)]
-    fn backward_then_on<E: Float, A: super::Activation, S: Simd>(pass: Backward<'_, E>) {
-        Self::backward_then::<E, A>(pass);
+    fn backward_then_on<E: Float, A: super::Activation, S: Simd>(pass: Backward<'_, E, Params<'_, E>>) {
+        pass.then_update(Self::backward_then::<E, A>);
     }
 }
 
@@ -419,7 +439,7 @@ impl<L: Fuse, A: super::Activation> Layer for Then<L, A> {
     }
 
     #[inline(always)]
-    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E>) {
+    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E, Params<'_, E>>) {
         L::backward_then_on::<E, A, S>(pass);
     }
 }

@@ -2,8 +2,8 @@
 
 use super::activation::{Activation, Pass};
 use super::{Backward, Forward, Fuse, Layer, Op, TensorInfo, init};
-use crate::backend::cpu::simd::Simd;
-use crate::backend::cpu::{self, small};
+use crate::backend::cpu::simd::{Simd, Unknown};
+use crate::backend::cpu::{self, Params, small};
 use crate::dim::StaticDim;
 use crate::element::Float;
 use crate::generator::Generator;
@@ -97,7 +97,7 @@ where
     }
 
     #[inline(always)]
-    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E>) {
+    fn backward_on<E: Float, S: Simd>(pass: Backward<'_, E, Params<'_, E>>) {
         Self::backward_then_on::<E, Pass, S>(pass);
     }
 }
@@ -123,11 +123,7 @@ where
     }
 
     fn backward_then<E: Float, A: Activation>(pass: Backward<'_, E>) {
-        let w = &pass.params[..O::SIZE * I::SIZE];
-        let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
-        let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
-        let (db, sizes) = (BIAS.then_some(db), Self::sizes(pass.batch));
-        cpu::linear_backward::<E, A>(pass.x, w, v, pass.dy, pass.dx, dw, db, sizes);
+        Self::backward_then_on::<E, A, Unknown>(pass.reading());
     }
 
     #[inline(always)]
@@ -141,15 +137,18 @@ where
     }
 
     #[inline(always)]
-    fn backward_then_on<E: Float, A: Activation, S: Simd>(pass: Backward<'_, E>) {
+    fn backward_then_on<E: Float, A: Activation, S: Simd>(pass: Backward<'_, E, Params<'_, E>>) {
+        let (w, b) = pass.params.split_at(O::SIZE * I::SIZE);
+        let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
+        let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
+        let sizes = Self::sizes(pass.batch);
         if Self::SMALL && S::KNOWN {
-            let w = &pass.params[..O::SIZE * I::SIZE];
-            let (dw, db) = pass.dparams.split_at_mut(O::SIZE * I::SIZE);
-            let v = if A::FROM_OUTPUT { pass.y } else { pass.saved };
-            let (db, sizes) = (BIAS.then_some(db), Self::sizes(pass.batch));
-            small::backward::<E, S, A>(pass.x, w, v, pass.dy, pass.dx, dw, db, sizes);
+            let db = BIAS.then_some(&mut *db);
+            small::backward::<E, S, A>(pass.x, w.get(), v, pass.dy, pass.dx, dw, db, sizes);
+            w.update(dw);
         } else {
-            Self::backward_then::<E, A>(pass);
+            cpu::linear_backward::<E, A>(pass.x, w, v, pass.dy, pass.dx, dw, BIAS.then_some(&mut *db), sizes);
         }
+        b.update(db);
     }
 }

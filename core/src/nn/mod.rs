@@ -52,6 +52,7 @@ pub use max_pool::MaxPool2d;
 #[cfg(feature = "autograd")]
 pub(crate) use model::Wanted;
 pub use model::{At, Gradients, Model, Uninit};
+pub(crate) use on::step;
 #[doc(hidden)]
 pub use on::{backward, forward};
 #[doc(hidden)]

@@ -4,6 +4,7 @@ use super::model::Wanted;
 use super::workspace::Parts;
 use super::{Backward, Forward, Layer, Model, Workspace};
 use crate::backend::cpu::simd::{Inference, Op, Simd, Unknown, dispatch};
+use crate::backend::cpu::{self, Descent, Params};
 use crate::element::Float;
 use crate::error::Result;
 use crate::loss::Loss;
@@ -32,7 +33,7 @@ impl<L: Layer, E: Float> Op for OnForward<'_, L, E> {
     }
 }
 
-/// [`Layer::backward_on`].
+/// [`Layer::backward_on`] with parameters that stay as they are.
 pub(super) struct OnBackward<'a, L, E> {
     pass: Backward<'a, E>,
     layer: PhantomData<L>,
@@ -49,7 +50,7 @@ impl<L: Layer, E: Float> Op for OnBackward<'_, L, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self) {
-        L::backward_on::<E, S>(self.pass);
+        L::backward_on::<E, S>(self.pass.reading());
     }
 }
 
@@ -116,20 +117,62 @@ where
     #[inline(always)]
     fn run<S: Simd>(self) -> Self::Out {
         let OnStep { model, x, target, loss, workspace } = self;
-        let shape = x.shape();
-        let batch = shape.batch();
-        let Parts { saved, y, dy, scratch, gradients } = workspace.parts(batch);
-        // Lengths that the compiler knows where it knows the batch.
-        let (params, dparams) = (&model.parameters()[..M::PARAMS], &mut gradients.parameters_mut()[..M::PARAMS]);
-        let (x, saved) = (&x.as_slice()[..batch * M::Input::NUMEL], &mut saved[..batch * M::SAVED]);
-        let output = batch * M::Output::NUMEL;
-        let (y, dy) = (&mut y[..output], &mut dy[..output]);
-        let scratch = &mut scratch[..batch * M::SCRATCH];
-        M::forward_on::<M::Elem, S>(Forward { params, x, y, saved, batch });
-        let value = loss.value_and_gradient(TensorView::of_slice(shape.of::<M::Output>(), y), target, dy)?;
-        M::backward_on::<M::Elem, S>(Backward { params, x, y, saved, dy, dx: None, dparams, scratch, batch });
-        Ok(value)
+        let params = Params::read(&model.parameters()[..M::PARAMS]);
+        pass::<M, S, X>(params, x, workspace, |y, dy| loss.value_and_gradient(y, target, dy))
     }
+}
+
+/// Forward, what `loss` gives of the output and its gradient, and backward.
+#[inline(always)]
+fn pass<M: Model, S: Simd, X: InputOf<M, Wanted<M>>>(
+    params: Params<'_, M::Elem>,
+    x: &Tensor<X, M::Elem, impl Storage<M::Elem>>,
+    workspace: &mut Workspace<M>,
+    loss: impl FnOnce(TensorView<'_, X::Of<M::Output>, M::Elem>, &mut [M::Elem]) -> Result<M::Elem>,
+) -> Result<M::Elem> {
+    let shape = x.shape();
+    let batch = shape.batch();
+    let Parts { saved, y, dy, scratch, gradients } = workspace.parts(batch);
+    // Lengths that the compiler knows where it knows the batch.
+    let dparams = &mut gradients.parameters_mut()[..M::PARAMS];
+    let (x, saved) = (&x.as_slice()[..batch * M::Input::NUMEL], &mut saved[..batch * M::SAVED]);
+    let output = batch * M::Output::NUMEL;
+    let (y, dy) = (&mut y[..output], &mut dy[..output]);
+    let scratch = &mut scratch[..batch * M::SCRATCH];
+    M::forward_on::<M::Elem, S>(Forward { params: params.get(), x, y, saved, batch });
+    let value = loss(TensorView::of_slice(shape.of::<M::Output>(), y), dy)?;
+    M::backward_on::<M::Elem, S>(Backward { params, x, y, saved, dy, dx: None, dparams, scratch, batch });
+    Ok(value)
+}
+
+/// A training step on the CPU: the loss, if it passes the `check`, after which the parameters are updated. Those of a layer
+/// of a large network follow its gradient at once.
+pub(crate) fn step<M, X, T, L>(
+    model: &mut M,
+    workspace: &mut Workspace<M>,
+    x: &Tensor<X, M::Elem, impl Storage<M::Elem>>,
+    target: &T,
+    loss: &L,
+    descent: Descent<'_, M::Elem>,
+    check: impl Fn(M::Elem) -> Result<()>,
+) -> Result<M::Elem>
+where
+    M: Model,
+    X: InputOf<M, Wanted<M>>,
+    L: Loss<X::Of<M::Output>, T, M::Elem>,
+{
+    if const { is_small::<M>() } {
+        let value = dispatch::<Unknown, _>(OnStep { model: &*model, x, target, loss, workspace: &mut *workspace })?;
+        check(value)?;
+        cpu::update(model.parameters_mut(), workspace.gradients.parameters(), M::LAYERS, descent);
+        return Ok(value);
+    }
+    let params = Params::updated(&mut model.parameters_mut()[..M::PARAMS], descent);
+    pass::<M, Unknown, X>(params, x, workspace, |y, dy| {
+        let value = loss.value_and_gradient(y, target, dy)?;
+        check(value)?;
+        Ok(value)
+    })
 }
 
 /// Does something with a network: as one piece of code, if it is small; otherwise each layer asks the processor.

@@ -2,6 +2,7 @@
 
 use super::on::{OnBackward, OnForward};
 use super::{Backward, Forward, Layer, Op};
+use crate::backend::cpu::Params;
 use crate::backend::cpu::math;
 use crate::backend::cpu::simd::{Simd, Unknown, dispatch};
 use crate::backend::cpu::small::{LANES, padded, pairwise};
@@ -113,9 +114,9 @@ impl<S: EndsWith> Layer for Softmax<S> {
     }
 
     #[inline(always)]
-    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E>) {
+    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E, Params<'_, E>>) {
         if !T::KNOWN {
-            return Self::backward_pass(pass);
+            return pass.then_update(Self::backward_pass);
         }
         let Some(dx) = pass.dx else { return };
         let rows = pass.y.chunks_exact(S::Last::SIZE.max(1)).zip(pass.dy.chunks_exact(S::Last::SIZE.max(1)));
@@ -154,9 +155,9 @@ impl<S: EndsWith> Layer for LogSoftmax<S> {
     }
 
     #[inline(always)]
-    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E>) {
+    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E, Params<'_, E>>) {
         if !T::KNOWN {
-            return Self::backward_pass(pass);
+            return pass.then_update(Self::backward_pass);
         }
         let Some(dx) = pass.dx else { return };
         let rows = pass.y.chunks_exact(S::Last::SIZE.max(1)).zip(pass.dy.chunks_exact(S::Last::SIZE.max(1)));

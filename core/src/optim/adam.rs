@@ -1,11 +1,11 @@
 #[cfg(feature = "cuda")]
 use super::moments_on;
-use super::{Optimizer, Result, moments, normal, same_length, setting};
+use super::{Optimizer, Result, descend, moments, normal, setting};
+use crate::backend::Buffer;
+use crate::backend::cpu::Descent;
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::{Gpu, Rule, Update};
-use crate::backend::{Buffer, cpu};
 use crate::element::Float;
-use crate::nn::LayerInfo;
 
 /// What the settings are called in errors.
 macro_rules! settings_of {
@@ -108,29 +108,30 @@ impl<E: Float> Adam<E> {
 
 impl<E: Float> Optimizer<E> for Adam<E> {
     fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
-        self.update_layers(&[], parameters, gradients)
+        descend(self, parameters, gradients)
     }
 
-    fn update_layers(&mut self, layers: &[LayerInfo], parameters: &mut [E], gradients: &[E]) -> Result<()> {
+    fn descend<T>(&mut self, parameters: usize, f: impl FnOnce(Descent<'_, E>) -> Result<T>) -> Result<Option<T>> {
         self.check()?;
         let (b1, b2) = self.betas;
-        same_length(parameters.len(), gradients.len())?;
         let name = self.name();
-        let mean = moments(name, &mut self.mean, parameters.len())?;
-        let square = moments(name, &mut self.square, parameters.len())?;
-        self.steps += 1;
-        let length = E::of(self.lr / (1.0 - b1.powi(self.steps)));
-        let root = E::of(1.0 / (1.0 - b2.powi(self.steps)).sqrt());
+        let mean = moments(name, &mut self.mean, parameters)?;
+        let square = moments(name, &mut self.square, parameters)?;
+        let step = self.steps + 1;
+        let length = E::of(self.lr / (1.0 - b1.powi(step)));
+        let root = E::of(1.0 / (1.0 - b2.powi(step)).sqrt());
         let (decay, kept) =
             if self.decoupled { (0.0, 1.0 - self.lr * self.weight_decay) } else { (self.weight_decay, 1.0) };
         let [eps, decay, kept, b1, b2, c1, c2] = [self.eps, decay, kept, b1, b2, 1.0 - b1, 1.0 - b2].map(E::of);
-        cpu::update(parameters, gradients, [mean, square], layers, |p, g, [m, v]| {
+        let rule = |p, g, [m, v]: [E; 2]| {
             let g = g + decay * p;
             let m = normal(b1 * m + c1 * g);
             let v = normal(b2 * v + c2 * g * g);
             (kept * p - length * m / (v.sqrt() * root + eps), [m, v])
-        });
-        Ok(())
+        };
+        let done = Descent::with([mean, square], rule, f)?;
+        self.steps = step;
+        Ok(Some(done))
     }
 
     #[cfg(feature = "cuda")]

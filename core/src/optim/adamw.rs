@@ -1,8 +1,8 @@
 use super::{Adam, Optimizer, Result};
+use crate::backend::cpu::Descent;
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::{Gpu, Update};
 use crate::element::Float;
-use crate::nn::LayerInfo;
 
 /// Adam with a weight decay that is no part of the gradient (Loshchilov and Hutter, 2019), as `torch.optim.AdamW`.
 ///
@@ -52,11 +52,11 @@ impl<E: Float> AdamW<E> {
 
 impl<E: Float> Optimizer<E> for AdamW<E> {
     fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
-        self.update_layers(&[], parameters, gradients)
+        self.0.update(parameters, gradients)
     }
 
-    fn update_layers(&mut self, layers: &[LayerInfo], parameters: &mut [E], gradients: &[E]) -> Result<()> {
-        self.0.update_layers(layers, parameters, gradients)
+    fn descend<T>(&mut self, parameters: usize, f: impl FnOnce(Descent<'_, E>) -> Result<T>) -> Result<Option<T>> {
+        self.0.descend(parameters, f)
     }
 
     #[cfg(feature = "cuda")]

@@ -1,4 +1,5 @@
-//! Optimizers: one pass over the one block of parameters a step.
+//! Optimizers: one pass over the one block of parameters a step. In the step of a [`Trainer`](crate::train::Trainer), the
+//! weights of a large layer are updated piece by piece as their gradient comes, with the same bits.
 //!
 //! ```
 //! use plywood::prelude::*;
@@ -24,12 +25,13 @@ pub use adamw::AdamW;
 pub(crate) use clip::Clip;
 pub use sgd::SGD;
 
+use crate::backend::cpu::{self, Descent};
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::{Gpu, Memory, Update};
 use crate::backend::{Buffer, Device};
 use crate::element::Float;
 use crate::error::{Error, Result};
-use crate::nn::{Gradients, LayerInfo, Model};
+use crate::nn::{Gradients, Model};
 
 /// Something that improves parameters by their gradients.
 ///
@@ -63,14 +65,23 @@ pub trait Optimizer<E: Float> {
         if model.buffer().memory().is_some() || gradients.buffer().memory().is_some() {
             return self.step_on_gpu(model, gradients);
         }
-        self.update_layers(M::LAYERS, model.parameters_mut(), gradients.parameters())
+        let (parameters, gradients) = (model.parameters_mut(), gradients.parameters());
+        let done = self.descend(M::PARAMS, |descent| {
+            cpu::update(parameters, gradients, M::LAYERS, descent);
+            Ok(())
+        })?;
+        match done {
+            Some(()) => Ok(()),
+            None => self.update(model.parameters_mut(), gradients),
+        }
     }
 
-    /// [`update`](Optimizer::update) of the parameters of these layers.
+    /// Gives `f` the rule of the next step on so many parameters, if it is one for each alone; without an error, the step is
+    /// made.
     #[doc(hidden)]
-    fn update_layers(&mut self, layers: &[LayerInfo], parameters: &mut [E], gradients: &[E]) -> Result<()> {
-        let _ = layers;
-        self.update(parameters, gradients)
+    fn descend<T>(&mut self, parameters: usize, f: impl FnOnce(Descent<'_, E>) -> Result<T>) -> Result<Option<T>> {
+        let _ = (parameters, f);
+        Ok(None)
     }
 
     /// [`step`](Optimizer::step) on a GPU.
@@ -124,12 +135,17 @@ fn setting(what: &'static str, value: f64, good: bool, expected: &'static str) -
     Err(Error::Setting { what, given: value.to_string(), expected })
 }
 
-/// A gradient for every parameter.
-fn same_length(parameters: usize, gradients: usize) -> Result<()> {
-    if parameters == gradients {
-        return Ok(());
+/// [`Optimizer::update`] by the rule that the optimizer has.
+fn descend<E: Float>(optimizer: &mut impl Optimizer<E>, parameters: &mut [E], gradients: &[E]) -> Result<()> {
+    let (given, expected) = (gradients.len(), parameters.len());
+    if given != expected {
+        return Err(Error::Length { given, expected, shape: "the gradients of the parameters".to_owned() });
     }
-    Err(Error::Length { given: gradients, expected: parameters, shape: "the gradients of the parameters".to_owned() })
+    optimizer.descend(expected, |descent| {
+        cpu::update(parameters, gradients, &[], descent);
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// A moment of every parameter: zeros at the first step, and of the same length ever after.

@@ -1,11 +1,11 @@
 #[cfg(feature = "cuda")]
 use super::moments_on;
-use super::{Optimizer, Result, moments, normal, same_length, setting};
+use super::{Optimizer, Result, descend, moments, normal, setting};
+use crate::backend::Buffer;
+use crate::backend::cpu::Descent;
 #[cfg(feature = "cuda")]
 use crate::backend::cuda::{Gpu, Rule, Update};
-use crate::backend::{Buffer, cpu};
 use crate::element::Float;
-use crate::nn::LayerInfo;
 
 /// Stochastic gradient descent, as `torch.optim.SGD`.
 ///
@@ -97,26 +97,29 @@ impl<E: Float> SGD<E> {
 
 impl<E: Float> Optimizer<E> for SGD<E> {
     fn update(&mut self, parameters: &mut [E], gradients: &[E]) -> Result<()> {
-        self.update_layers(&[], parameters, gradients)
+        descend(self, parameters, gradients)
     }
 
-    fn update_layers(&mut self, layers: &[LayerInfo], parameters: &mut [E], gradients: &[E]) -> Result<()> {
+    fn descend<T>(&mut self, parameters: usize, f: impl FnOnce(Descent<'_, E>) -> Result<T>) -> Result<Option<T>> {
         self.check()?;
-        same_length(parameters.len(), gradients.len())?;
         let [lr, momentum, decay] = [self.lr, self.momentum, self.weight_decay].map(E::of);
         if self.momentum == 0.0 {
-            cpu::update(parameters, gradients, [], layers, |p, g, []| (p - lr * (g + decay * p), []));
-            return Ok(());
+            return Descent::with([], |p, g, []| (p - lr * (g + decay * p), []), f).map(Some);
         }
-        let fresh = E::of(if self.velocity.is_none() { 1.0 } else { 1.0 - self.dampening });
+        let is_first = self.velocity.is_none();
+        let fresh = E::of(if is_first { 1.0 } else { 1.0 - self.dampening });
         let nesterov = self.nesterov;
-        let velocity = moments("SGD", &mut self.velocity, parameters.len())?;
-        cpu::update(parameters, gradients, [velocity], layers, |p, g, [v]| {
+        let velocity = moments("SGD", &mut self.velocity, parameters)?;
+        let rule = |p, g, [v]: [E; 1]| {
             let g = g + decay * p;
             let v = normal(momentum * v + fresh * g);
             (p - lr * if nesterov { g + momentum * v } else { v }, [v])
-        });
-        Ok(())
+        };
+        let done = Descent::with([velocity], rule, f);
+        if done.is_err() && is_first {
+            self.velocity = None;
+        }
+        done.map(Some)
     }
 
     #[cfg(feature = "cuda")]

@@ -6,7 +6,7 @@ use crate::dim::Dyn;
 use crate::element::Element;
 use crate::error::{Error, MoveError, Result};
 use crate::loss::Loss;
-use crate::nn::{Layer, Model, Workspace};
+use crate::nn::{self, Layer, Model, Workspace};
 use crate::optim::{Clip, Optimizer};
 use crate::shape::{Features, InputOf};
 use crate::tensor::{Storage, Tensor};
@@ -194,15 +194,25 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
         if self.is_on_gpu() {
             return self.steps_on_gpu(x, target, 1);
         }
-        let (loss, gradients) = self.model.gradients_with(&mut self.workspace, x, target, &self.loss)?;
-        if !number(loss).is_finite() {
-            return Err(Error::Diverged { loss: number(loss), epoch: self.epochs + 1 });
+        let Trainer { model, loss, optimizer, workspace, .. } = self;
+        let epoch = self.epochs + 1;
+        let check = |loss| match number(loss) {
+            loss if loss.is_finite() => Ok(()),
+            loss => Err(Error::Diverged { loss, epoch }),
+        };
+        if self.clip.is_none()
+            && let Some(value) =
+                optimizer.descend(M::PARAMS, |descent| nn::step(model, workspace, x, target, loss, descent, check))?
+        {
+            return Ok(value);
         }
+        let (value, gradients) = model.gradients_with(workspace, x, target, loss)?;
+        check(value)?;
         if let Some(clip) = self.clip {
             clip.apply(gradients)?;
         }
-        self.optimizer.step(&mut self.model, gradients)?;
-        Ok(loss)
+        optimizer.step(model, gradients)?;
+        Ok(value)
     }
 
     /// So many steps on the same batch, as one trains on a data set as a whole; gives the loss before the last.

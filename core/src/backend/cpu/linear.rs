@@ -1,6 +1,6 @@
 use super::simd::widest;
 use super::small::{activate_keeping, derive_kept};
-use super::{Beside, Matrix, is_product, pool};
+use super::{Beside, Matrix, Params, is_product, pool};
 use crate::element::Float;
 use crate::nn::Activation;
 use plywood_kernels::prefetch;
@@ -50,11 +50,12 @@ pub fn linear_forward<E: Float, A: Activation>(
 /// The gradients of [`linear_forward`].
 ///
 /// `v` is the output or, if the activation's derivative does not follow from it, the kept slopes. `dy` becomes the
-/// gradient of `x · wᵀ + b`; `dw`, `db` and, if there is one, `dx` are overwritten.
+/// gradient of `x · wᵀ + b`; `dw`, `db` and, if there is one, `dx` are overwritten. Weights that are to be updated are so
+/// with each piece of their gradient, while it is in a near cache.
 #[allow(clippy::too_many_arguments)]
 pub fn linear_backward<E: Float, A: Activation>(
     x: &[E],
-    w: &[E],
+    w: Params<'_, E>,
     v: &[E],
     dy: &mut [E],
     dx: Option<&mut [E]>,
@@ -63,23 +64,17 @@ pub fn linear_backward<E: Float, A: Activation>(
     (rows, inputs, outputs): (usize, usize, usize),
 ) {
     through_activation::<E, A>(v, dy, db, (rows, outputs));
-    E::gemm_then(
-        dw,
-        Matrix::transposed(dy, outputs),
-        Matrix::new(x, inputs),
-        (outputs, rows, inputs),
-        Beside::NOTHING,
-        |_| {},
-    );
     if let Some(dx) = dx {
-        E::gemm_then(
-            dx,
-            Matrix::new(dy, outputs),
-            Matrix::new(w, inputs),
-            (rows, outputs, inputs),
-            Beside::NOTHING,
-            |_| {},
-        );
+        let w = Matrix::new(w.get(), inputs);
+        E::gemm_then(dx, Matrix::new(dy, outputs), w, (rows, outputs, inputs), Beside::NOTHING, |_| {});
+    }
+    let (a, b, sizes) = (Matrix::transposed(dy, outputs), Matrix::new(x, inputs), (outputs, rows, inputs));
+    match w.in_pieces() {
+        None => E::gemm_then(dw, a, b, sizes, Beside::NOTHING, |_| {}),
+        Some(w) => E::gemm_then(dw, a, b, sizes, Beside::new(w.as_ptr()), |piece| {
+            // SAFETY: each piece of the gradient is given to one thread, once.
+            piece.for_each_row(|i, j, dw| unsafe { w.update(i * inputs + j, dw) });
+        }),
     }
 }
 

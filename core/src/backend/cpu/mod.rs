@@ -27,7 +27,7 @@ pub use max_pool::{max_pool2d_backward, max_pool2d_forward};
 pub(crate) use pool::over_pieces;
 pub use pool::{num_threads, set_num_threads};
 pub(crate) use simd::widest;
-pub use update::update;
+pub use update::{Descent, Params, update};
 
 /// Whether `len` is the product of these sizes, which may be more than a `usize` can hold.
 #[inline(always)]

@@ -2,8 +2,8 @@
 //! release build, too, where a product of sizes that is more than a `usize` can hold wraps around.
 
 use super::{
-    Conv, Gemm, Matrix, Window, conv2d_backward, conv2d_forward, linear_backward, linear_forward, max_pool2d_backward,
-    max_pool2d_forward,
+    Conv, Gemm, Matrix, Params, Window, conv2d_backward, conv2d_forward, linear_backward, linear_forward,
+    max_pool2d_backward, max_pool2d_forward,
 };
 use crate::nn::{self, Backward, Forward, Layer, Linear, ReLU};
 use crate::prelude::*;
@@ -44,7 +44,7 @@ fn a_batch_whose_size_wraps_around() {
     let mut dw = [0.0; 9];
     let forward = || linear_forward::<f32, ReLU>(&x, w, None, &mut y, &mut [], sizes);
     assert_eq!(refusal(forward), "matrices of a product are too short");
-    let backward = || linear_backward::<f32, ReLU>(&x, w, &[1.0], &mut dy, None, &mut dw, None, sizes);
+    let backward = || linear_backward::<f32, ReLU>(&x, Params::read(w), &[1.0], &mut dy, None, &mut dw, None, sizes);
     assert_eq!(refusal(backward), "slices are not of the sizes");
 
     let conv = Conv { in_channels: 3, out_channels: 3, window: ONE };

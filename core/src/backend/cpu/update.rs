@@ -2,45 +2,194 @@ use super::pool;
 use super::simd::widest;
 use crate::element::Float;
 use crate::nn::LayerInfo;
+use core::fmt;
+use core::marker::PhantomData;
 use core::ops::Range;
 
-/// One pass over parameters p, their gradients g and N moments of each: `(p, moments) = f(p, g, moments)`.
+/// How parameters change by their gradients: a rule for each alone, with the moments that an optimizer keeps of it.
+#[derive(Clone, Copy)]
+pub struct Descent<'a, E> {
+    /// Takes the place of some parameters in the block of all, these, and their gradients.
+    ///
+    /// # Safety
+    ///
+    /// No other thread does so with any of them.
+    apply: &'a (dyn Fn(usize, &mut [E], &[E]) + Sync),
+    /// The moments of a parameter.
+    moments: usize,
+}
+
+impl<'a, E: Float> Descent<'a, E> {
+    /// Gives `then` the rule `(p, moments) = f(p, g, moments)` for parameters p, their gradients g and N moments of each.
+    #[inline]
+    pub fn with<const N: usize, T>(
+        moments: [&mut [E]; N],
+        f: impl Fn(E, E, [E; N]) -> (E, [E; N]) + Sync,
+        then: impl FnOnce(Descent<'_, E>) -> T,
+    ) -> T {
+        let lengths = moments.each_ref().map(|m| m.len());
+        let moments = moments.map(|m| pool::Shared(m.as_mut_ptr()));
+        let apply = |start: usize, p: &mut [E], g: &[E]| {
+            let len = p.len();
+            let inside = lengths.iter().all(|all| start <= *all && len <= all - start);
+            assert!(g.len() == len && inside, "blocks of different lengths");
+            // SAFETY: inside of the moments, which are borrowed; no other thread has these, as who calls it promises.
+            let m = moments.each_ref().map(|m| unsafe { core::slice::from_raw_parts_mut(m.get().add(start), len) });
+            widest(
+                #[inline(always)]
+                || pass(p, g, m, &f),
+            );
+        };
+        then(Descent { apply: &apply, moments: N })
+    }
+}
+
+impl<E> fmt::Debug for Descent<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Descent").field("moments", &self.moments).finish_non_exhaustive()
+    }
+}
+
+/// The parameters of a layer in a backward pass, which are updated once their gradient is there, if that is known how.
+#[derive(Debug)]
+pub struct Params<'a, E> {
+    /// They are written only by a method that takes `self`, if there is a descent.
+    start: *mut E,
+    len: usize,
+    /// Their place in the block of all parameters.
+    place: usize,
+    descent: Option<Descent<'a, E>>,
+    borrowed: PhantomData<&'a mut [E]>,
+}
+
+impl<'a, E: Float> Params<'a, E> {
+    /// Parameters that stay as they are.
+    #[inline(always)]
+    pub fn read(params: &'a [E]) -> Self {
+        let start = params.as_ptr().cast_mut();
+        Params { start, len: params.len(), place: 0, descent: None, borrowed: PhantomData }
+    }
+
+    /// All parameters of a network, to be updated.
+    #[inline(always)]
+    pub fn updated(params: &'a mut [E], descent: Descent<'a, E>) -> Self {
+        Params {
+            start: params.as_mut_ptr(),
+            len: params.len(),
+            place: 0,
+            descent: Some(descent),
+            borrowed: PhantomData,
+        }
+    }
+
+    /// The first `len`, and the others.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[inline(always)]
+    #[must_use]
+    pub fn split_at(self, len: usize) -> (Self, Self) {
+        assert!(len <= self.len, "fewer parameters than that");
+        let others = Params {
+            start: self.start.wrapping_add(len),
+            len: self.len - len,
+            place: self.place + len,
+            descent: self.descent,
+            borrowed: PhantomData,
+        };
+        (Params { len, ..self }, others)
+    }
+
+    /// The parameters as they are.
+    #[inline(always)]
+    pub fn get(&self) -> &[E] {
+        // SAFETY: a part of what is borrowed, which is not written while `self` is.
+        unsafe { core::slice::from_raw_parts(self.start, self.len) }
+    }
+
+    /// Updates them, if that is known how, by their gradients.
+    #[inline(always)]
+    pub fn update(self, gradients: &[E]) {
+        if let Some(descent) = self.descent {
+            // SAFETY: a part of what is borrowed mutably, as there is a descent.
+            let params = unsafe { core::slice::from_raw_parts_mut(self.start, self.len) };
+            update_at(self.place, params, gradients, &[], descent);
+        }
+    }
+
+    /// The same, some at a time.
+    #[inline(always)]
+    pub fn in_pieces(self) -> Option<Pieces<'a, E>> {
+        self.descent.map(|descent| Pieces {
+            start: pool::Shared(self.start),
+            len: self.len,
+            place: self.place,
+            descent,
+        })
+    }
+}
+
+/// Parameters that are updated some at a time.
+pub struct Pieces<'a, E> {
+    start: pool::Shared<E>,
+    len: usize,
+    place: usize,
+    descent: Descent<'a, E>,
+}
+
+impl<E: Float> Pieces<'_, E> {
+    /// Where they are.
+    pub(super) fn as_ptr(&self) -> *const E {
+        self.start.get()
+    }
+
+    /// Updates those from the `i`-th on by their gradients.
+    ///
+    /// # Safety
+    ///
+    /// No other thread does so with any of them.
+    pub(super) unsafe fn update(&self, i: usize, gradients: &[E]) {
+        assert!(i <= self.len && gradients.len() <= self.len - i, "more gradients than parameters");
+        // SAFETY: inside of what is borrowed mutably, as there is a descent; the caller's contract.
+        let params = unsafe { core::slice::from_raw_parts_mut(self.start.get().add(i), gradients.len()) };
+        (self.descent.apply)(self.place + i, params, gradients);
+    }
+}
+
+/// One pass over all parameters, of these layers, and their gradients.
 ///
 /// On as many threads as pay, with the widest vectors of the machine; every element is computed alone, so neither changes
-/// a bit. A thread updates the same share of each of the `layers` that the parameters are of: of a large one, the rows of
-/// weights that it multiplies with and whose gradient it has computed.
-pub fn update<E: Float, const N: usize>(
+/// a bit. A thread updates the same share of each of the layers: of a large one, the rows of weights that it multiplies
+/// with and whose gradient it has computed.
+#[inline]
+pub fn update<E: Float>(parameters: &mut [E], gradients: &[E], layers: &[LayerInfo], descent: Descent<'_, E>) {
+    update_at(0, parameters, gradients, layers, descent);
+}
+
+/// [`update`] of parameters that begin somewhere in the block of all.
+#[inline]
+fn update_at<E: Float>(
+    place: usize,
     parameters: &mut [E],
     gradients: &[E],
-    moments: [&mut [E]; N],
     layers: &[LayerInfo],
-    f: impl Fn(E, E, [E; N]) -> (E, [E; N]) + Sync,
+    Descent { apply, moments }: Descent<'_, E>,
 ) {
     let len = parameters.len();
-    assert!(gradients.len() == len && moments.iter().all(|m| m.len() == len), "blocks of different lengths");
+    assert!(gradients.len() == len, "blocks of different lengths");
     // Of one thread, where memory is the limit: two streams or more, at 32 bytes a nanosecond.
-    let parts = pool::threads_for(len * (2 + N) * size_of::<E>() / 32);
-    let parameters = pool::Shared(parameters.as_mut_ptr());
-    let moments = moments.map(|m| pool::Shared(m.as_mut_ptr()));
-    let of = |range: Range<usize>| {
-        let (start, len) = (range.start, range.len());
-        let g = &gradients[range];
-        // SAFETY: elements that no other part has, of a block that holds all.
-        let p = unsafe { core::slice::from_raw_parts_mut(parameters.get().add(start), len) };
-        // SAFETY: as above.
-        let m = moments.each_ref().map(|m| unsafe { core::slice::from_raw_parts_mut(m.get().add(start), len) });
-        widest(
-            #[inline(always)]
-            || pass(p, g, m, &f),
-        );
-    };
+    let parts = pool::threads_for(len * (2 + moments) * size_of::<E>() / 32);
     if parts == 1 {
-        return of(0..len);
+        return apply(place, parameters, gradients);
     }
+    let parameters = pool::Shared(parameters.as_mut_ptr());
     pool::run(parts, |part| {
         of_each_layer(layers, len, &mut |layer| {
             let range = pool::cut(layer.len(), parts, PIECE, part);
-            of(layer.start + range.start..layer.start + range.end);
+            let (start, len) = (layer.start + range.start, range.len());
+            // SAFETY: elements that no other part has, of a block that holds all.
+            let p = unsafe { core::slice::from_raw_parts_mut(parameters.get().add(start), len) };
+            apply(place + start, p, &gradients[start..start + len]);
         });
     });
 }
@@ -66,7 +215,7 @@ fn of_each_layer(layers: &[LayerInfo], len: usize, f: &mut dyn FnMut(Range<usize
     until(len);
 }
 
-/// [`update`] of one part.
+/// A [`Descent`] of some parameters.
 #[inline(always)]
 fn pass<E: Float, const N: usize>(p: &mut [E], g: &[E], mut m: [&mut [E]; N], f: impl Fn(E, E, [E; N]) -> (E, [E; N])) {
     let whole = p.len() / LANES * LANES;

@@ -12,7 +12,7 @@
 
 use super::{Backward, Forward, Layer, Op};
 use crate::backend::cpu::simd::Simd;
-use crate::backend::cpu::{self, small};
+use crate::backend::cpu::{self, Params, small};
 use crate::element::Float;
 use crate::shape::Features;
 use core::marker::PhantomData;
@@ -160,9 +160,9 @@ impl<A: Activation, S: Features> Layer for Activate<A, S> {
     }
 
     #[inline(always)]
-    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E>) {
+    fn backward_on<E: Float, T: Simd>(pass: Backward<'_, E, Params<'_, E>>) {
         if !T::KNOWN {
-            return Self::backward_pass(pass);
+            return pass.then_update(Self::backward_pass);
         }
         let Some(dx) = pass.dx else { return };
         dx.copy_from_slice(pass.dy);

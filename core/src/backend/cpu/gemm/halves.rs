@@ -63,7 +63,7 @@ pub(super) unsafe fn product<E: Kernel>(
                 };
                 widest(
                     #[inline(always)]
-                    || sums.iter_mut().zip(others).for_each(|(sum, other)| *sum = *sum + *other),
+                    || sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += *other),
                 );
                 let column = j + range.start;
                 let y = (shared.get().wrapping_add(column), n);
