@@ -6,6 +6,8 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
 
+type Apply<'a, E> = &'a (dyn Fn(usize, &mut [E], &[E]) + Sync);
+
 /// How parameters change by their gradients: a rule for each alone, with the moments that an optimizer keeps of it.
 #[derive(Clone, Copy)]
 pub struct Descent<'a, E> {
@@ -14,7 +16,7 @@ pub struct Descent<'a, E> {
     /// # Safety
     ///
     /// No other thread does so with any of them.
-    apply: &'a (dyn Fn(usize, &mut [E], &[E]) + Sync),
+    apply: Apply<'a, E>,
     /// The moments of a parameter.
     moments: usize,
 }
