@@ -153,9 +153,8 @@ fn a_step_of_the_trainer_is_the_explicit_one_in_a_large_network() {
         for batch in [1, 3, 40, 130] {
             let mut rng = Generator::manual_seed(4);
             let mut model = Large::init(&mut rng);
-            let x: Tensor<Shape![_, 1, 12, 12]> =
-                Tensor::randn_of((Dyn(batch), D::<1>::default(), D::<12>::default(), D::<12>::default()), &mut rng);
-            let y: Tensor<Shape![_, 10]> = Tensor::randn_of((Dyn(batch), D::<10>::default()), &mut rng);
+            let x: Tensor<Shape![_, 1, 12, 12]> = Tensor::randn_of((Dyn(batch), D::<1>, D::<12>, D::<12>), &mut rng);
+            let y: Tensor<Shape![_, 10]> = Tensor::randn_of((Dyn(batch), D::<10>), &mut rng);
             let mut trainer = Trainer::new(model.clone(), MSELoss, optimizer());
             let mut optimizer = optimizer();
             for step in 0..3 {

@@ -8,7 +8,7 @@
 
 use super::isa::{Kernel, Kernels};
 use super::then::Then;
-use super::{Matrix, Product, TURNED_COLUMNS, blocked, pack, pool, turn, turned_memory};
+use super::{Matrix, Product, TURNED_AT_ONCE, TURNED_COLUMNS, blocked, pack, pool, turn, turned_memory};
 use crate::backend::cpu::simd::widest;
 
 /// `y = a · b` in so many parts.
@@ -55,20 +55,24 @@ pub(super) unsafe fn product<E: Kernel>(
             });
             run(parts, &|part| {
                 let range = pool::cut(columns, parts, kernels.lanes, part);
-                let [first, second] = halves.each_ref().map(|half| half.get().wrapping_add(range.start * m));
-                // SAFETY: the columns of one part, in each half, which both are complete.
-                let (sums, others) = unsafe {
-                    let len = range.len() * m;
-                    (core::slice::from_raw_parts_mut(first, len), core::slice::from_raw_parts(second, len))
-                };
-                widest(
-                    #[inline(always)]
-                    || sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += *other),
-                );
-                let column = j + range.start;
-                let y = (shared.get().wrapping_add(column), n);
-                // SAFETY: the caller's contract: these columns of y are of one part.
-                unsafe { turn(kernels, first, (m, range.len()), y, then.map(|then| then.at(0, column))) }
+                // Some at a time, which are still in a near cache when they are turned.
+                for (start, count) in blocked::pieces(range.len(), TURNED_AT_ONCE.1, 1) {
+                    let start = range.start + start;
+                    let [first, second] = halves.each_ref().map(|half| half.get().wrapping_add(start * m));
+                    // SAFETY: columns of one part, in each half, which both are complete.
+                    let (sums, others) = unsafe {
+                        let len = count * m;
+                        (core::slice::from_raw_parts_mut(first, len), core::slice::from_raw_parts(second, len))
+                    };
+                    widest(
+                        #[inline(always)]
+                        || sums.iter_mut().zip(others).for_each(|(sum, other)| *sum += *other),
+                    );
+                    let column = j + start;
+                    let y = (shared.get().wrapping_add(column), n);
+                    // SAFETY: the caller's contract: these columns of y are of one part.
+                    unsafe { turn(kernels, first, (m, count), y, then.map(|then| then.at(0, column))) }
+                }
             });
         }
     });

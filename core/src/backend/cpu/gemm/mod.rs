@@ -176,8 +176,9 @@ const FEW_ROWS: usize = 16;
 const TURNED_COLUMNS: usize = 2048;
 /// Sums from this length on are worth two halves.
 const HALVED_SUM: usize = 256;
-/// So many rows of a transposed product are put in their places at once: they stay in the first cache.
-const ROWS_AT_ONCE: usize = 16;
+/// So many rows and columns of a transposed product are put in their places at once: rows for whole lines of what is
+/// transposed, and for at least one block of it, and columns that the first cache holds.
+const TURNED_AT_ONCE: (usize, usize) = (16, 128);
 /// A part of a transposed product is at least that far across.
 const ACROSS: usize = 64;
 
@@ -439,14 +440,17 @@ unsafe fn turn<E: Kernel>(
     (y, y_row): (*mut E, usize),
     then: Option<Then<'_, E>>,
 ) {
-    for (i, rows) in blocked::pieces(m, ROWS_AT_ONCE, 1) {
-        let panel = pack::Panel { from: turned.wrapping_add(i), across: m, along: 1, count: columns, k: rows };
-        let y = y.wrapping_add(i * y_row);
-        // SAFETY: the caller's contract, for some of the rows.
-        unsafe {
-            pack::pack(kernels, panel, y, y_row);
-            if let Some(then) = then {
-                then.at(i, 0).call(y, y_row, (rows, columns));
+    for (j, columns) in blocked::pieces(columns, TURNED_AT_ONCE.1, 1) {
+        for (i, rows) in blocked::pieces(m, TURNED_AT_ONCE.0, 1) {
+            let from = turned.wrapping_add(j * m + i);
+            let panel = pack::Panel { from, across: m, along: 1, count: columns, k: rows };
+            let y = y.wrapping_add(i * y_row + j);
+            // SAFETY: the caller's contract, for some of the rows and columns.
+            unsafe {
+                pack::pack(kernels, panel, y, y_row);
+                if let Some(then) = then {
+                    then.at(i, j).call(y, y_row, (rows, columns));
+                }
             }
         }
     }
