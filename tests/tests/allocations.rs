@@ -155,6 +155,16 @@ fn steps_of_a_large_network() {
     }
     steps!("a large network in f32", Large, f32, [784], target, MSELoss, 64, 33);
     steps!("a large network in f64", Large, f64, [784], target, MSELoss, 64, 9);
+    // Products in two halves of their sums, and smaller and larger batches for which they are not.
+    sequential! { struct Halved { Linear(400, 500), ReLU, Linear(_, 300), ReLU, Linear(_, 10) } }
+    let few = || steps!("products in halves, and a few samples", Halved, f32, [400], target, MSELoss, 64, 7);
+    std::thread::spawn(few).join().unwrap();
+    let more = || steps!("products in halves after whole ones", Halved, f32, [400], target, MSELoss, 130, 64);
+    std::thread::spawn(more).join().unwrap();
+    let mut trainer = Trainer::new(Halved::init(&mut Generator::manual_seed(0)), MSELoss, Adam::new(0.01));
+    let (x, y) = (drawn::<Shape![400], _, f32>((Dyn(64), D::<400>)), target::<f32>(64));
+    assert!(allocations(|| trainer.step(&x, &y).unwrap()) > 0);
+    assert_eq!(allocations(|| trainer.step(&x, &y).unwrap()), 0, "a step of a trainer takes memory");
     // The networks of the other tests are too small for the precision to matter. A thread of its own has packed nothing.
     plywood::set_float32_matmul_precision(plywood::Precision::Bf16);
     let fewer = || steps!("a large network in bf16", Large, f32, [784], target, MSELoss, 64, 33);

@@ -230,7 +230,7 @@ pub struct Forward<'a, E> {
 }
 
 /// What [`Layer::backward_pass`] works on. Every slice but the parameters' holds the whole batch, sample after sample.
-/// [`Layer`] has an example.
+/// [`Layer`] has an example. `P` is how the parameters are held: a layer of one's own gets a slice.
 #[derive(Debug)]
 pub struct Backward<'a, E, P = &'a [E]> {
     /// The layer's parameters.

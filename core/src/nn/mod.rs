@@ -52,9 +52,9 @@ pub use max_pool::MaxPool2d;
 #[cfg(feature = "autograd")]
 pub(crate) use model::Wanted;
 pub use model::{At, Gradients, Model, Uninit};
-pub(crate) use on::step;
 #[doc(hidden)]
 pub use on::{backward, forward};
+pub(crate) use on::{is_small, step};
 #[doc(hidden)]
 pub use op::Op;
 pub use reshape::{Flatten, Identity};

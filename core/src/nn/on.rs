@@ -4,7 +4,7 @@ use super::model::Wanted;
 use super::workspace::Parts;
 use super::{Backward, Forward, Layer, Model, Workspace};
 use crate::backend::cpu::simd::{Inference, Op, Simd, Unknown, dispatch};
-use crate::backend::cpu::{self, Descent, Params};
+use crate::backend::cpu::{Descent, Params};
 use crate::element::Float;
 use crate::error::Result;
 use crate::loss::Loss;
@@ -145,8 +145,8 @@ fn pass<M: Model, S: Simd, X: InputOf<M, Wanted<M>>>(
     Ok(value)
 }
 
-/// A training step on the CPU: the loss, if it passes the `check`, after which the parameters are updated. Those of a layer
-/// of a large network follow its gradient at once.
+/// A training step of a large network on the CPU: the loss, if it passes the `check`; then the parameters of a layer are
+/// updated as soon as their gradient is there.
 pub(crate) fn step<M, X, T, L>(
     model: &mut M,
     workspace: &mut Workspace<M>,
@@ -161,12 +161,6 @@ where
     X: InputOf<M, Wanted<M>>,
     L: Loss<X::Of<M::Output>, T, M::Elem>,
 {
-    if const { is_small::<M>() } {
-        let value = dispatch::<Unknown, _>(OnStep { model: &*model, x, target, loss, workspace: &mut *workspace })?;
-        check(value)?;
-        cpu::update(model.parameters_mut(), workspace.gradients.parameters(), M::LAYERS, descent);
-        return Ok(value);
-    }
     let params = Params::updated(&mut model.parameters_mut()[..M::PARAMS], descent);
     pass::<M, Unknown, X>(params, x, workspace, |y, dy| {
         let value = loss.value_and_gradient(y, target, dy)?;
@@ -186,7 +180,7 @@ const PARAMS: usize = 8192;
 const LAYERS: usize = 8;
 
 /// Whether a network's step is compiled as one.
-const fn is_small<L: Layer>() -> bool {
+pub(crate) const fn is_small<L: Layer>() -> bool {
     L::PARAMS <= PARAMS && L::LAYERS.len() <= LAYERS
 }
 

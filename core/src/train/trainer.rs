@@ -200,7 +200,9 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             loss if loss.is_finite() => Ok(()),
             loss => Err(Error::Diverged { loss, epoch }),
         };
-        if self.clip.is_none()
+        // What is small is not long in coming back from a cache.
+        if !const { nn::is_small::<M>() }
+            && self.clip.is_none()
             && let Some(value) =
                 optimizer.descend(M::PARAMS, |descent| nn::step(model, workspace, x, target, loss, descent, check))?
         {

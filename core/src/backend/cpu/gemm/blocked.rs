@@ -60,11 +60,11 @@ pub(super) unsafe fn product<E: Kernel>(kernels: &Kernels<E>, product: Product<'
     let Product { y, y_row, a, b, sizes: (m, k, n), whole, adds, then } = product;
     let aliases = (b.row * size_of::<E>()).is_multiple_of(ALIAS);
     let in_place = b.col == 1 && m <= if aliases { ROWS_TO_PACK_ALIASES } else { ROWS_TO_PACK };
-    let rows = row_memory(kernels, a, (whole.0, k, n));
+    let rows = row_memory(kernels, a, (whole.0, whole.1, n));
     let packs_rows = rows > 0;
     // Taken whether or not it is needed, and for the whole product: then it grows with each of the sizes, and neither a
     // smaller batch nor a part ever asks for more than was taken for a larger one.
-    let panels = k.min(KC) * whole.2.min(NC).next_multiple_of(kernels.lanes);
+    let panels = whole.1.min(KC) * whole.2.min(NC).next_multiple_of(kernels.lanes);
     with_panel_memory(panels, |packed: *mut E| {
         with_row_memory(rows, |packed_rows: *mut E| {
             for (pc, kc) in pieces(k, KC, 1) {
