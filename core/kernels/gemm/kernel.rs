@@ -50,8 +50,9 @@ pub unsafe fn tile<V: Vector, const R: usize, const C: usize>(job: &Job<V::E>) {
         prefetch(y.wrapping_add(i * y_row + c * V::LANES));
         prefetch(beside.wrapping_add(i * y_row + c * V::LANES));
     };
-    // The lines of y are asked for one a step, and as late as that: a long sum would push them out of the first cache.
-    let late = k.saturating_sub(MOST_ROWS * C);
+    // The lines of y are asked for one a step, and as late as that: a long sum would push them out of the first cache. Those of
+    // a single vector a row are few, and its steps too short to ask in.
+    let late = if C > 1 { k.saturating_sub(MOST_ROWS * C) } else { 0 };
     if late == 0 {
         for i in 0..R {
             for c in 0..C {

@@ -56,7 +56,7 @@ pub(super) unsafe fn product<E: Kernel>(
             run(parts, &|part| {
                 let range = pool::cut(columns, parts, kernels.lanes, part);
                 // Some at a time, which are still in a near cache when they are turned.
-                for (start, count) in blocked::pieces(range.len(), TURNED_AT_ONCE.1, 1) {
+                for (start, count) in blocked::pieces(range.len(), TURNED_AT_ONCE.1, kernels.lanes) {
                     let start = range.start + start;
                     let [first, second] = halves.each_ref().map(|half| half.get().wrapping_add(start * m));
                     // SAFETY: columns of one part, in each half, which both are complete.

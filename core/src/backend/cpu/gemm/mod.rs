@@ -440,7 +440,7 @@ unsafe fn turn<E: Kernel>(
     (y, y_row): (*mut E, usize),
     then: Option<Then<'_, E>>,
 ) {
-    for (j, columns) in blocked::pieces(columns, TURNED_AT_ONCE.1, 1) {
+    for (j, columns) in blocked::pieces(columns, TURNED_AT_ONCE.1, kernels.lanes) {
         for (i, rows) in blocked::pieces(m, TURNED_AT_ONCE.0, 1) {
             let from = turned.wrapping_add(j * m + i);
             let panel = pack::Panel { from, across: m, along: 1, count: columns, k: rows };
