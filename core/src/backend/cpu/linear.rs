@@ -71,7 +71,7 @@ pub fn linear_backward<E: Float, A: Activation>(
     let (a, b, sizes) = (Matrix::transposed(dy, outputs), Matrix::new(x, inputs), (outputs, rows, inputs));
     match w.in_pieces() {
         None => E::gemm_then(dw, a, b, sizes, Beside::NOTHING, |_| {}),
-        Some(w) => E::gemm_then(dw, a, b, sizes, Beside::new(w.as_ptr()), |piece| {
+        Some(w) => E::gemm_then(dw, a, b, sizes, Beside::instead(w.as_ptr()), |piece| {
             // SAFETY: each piece of the gradient is given to one thread, once.
             piece.for_each_row(|i, j, dw| unsafe { w.update(i * inputs + j, dw) });
         }),

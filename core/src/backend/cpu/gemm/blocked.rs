@@ -192,8 +192,15 @@ impl<E: Kernel> Block<'_, E> {
     unsafe fn then(&self, (i, rows): (usize, usize), (j, columns): (usize, usize)) {
         if let Some(then) = self.then {
             // SAFETY: the caller's contract.
-            unsafe { then.at(i, j).call(self.y.wrapping_add(i * self.y_row + j), self.y_row, (rows, columns)) }
+            unsafe { then.at(i, j).call(self.y(i, j), self.y_row, (rows, columns)) }
         }
+    }
+
+    /// Where rows of y from the i-th on are written, in columns from the j-th on: over those before if nobody needs them, for
+    /// then they are in a near cache, and no memory is written but that of what follows.
+    fn y(&self, i: usize, j: usize) -> *mut E {
+        let takes_all = self.then.is_some_and(Then::takes_all) && !self.adds;
+        self.y.wrapping_add(if takes_all { 0 } else { i * self.y_row } + j)
     }
 
     fn columns(&self, start: usize, len: usize) -> Columns {
@@ -244,7 +251,7 @@ impl<E: Kernel> Block<'_, E> {
         } else {
             (self.b.data[columns.start..].as_ptr(), self.b.row)
         };
-        let y = self.y.wrapping_add(i * self.y_row + columns.start);
+        let y = self.y(i, columns.start);
         let height = height(self.kernels);
         let (a, a_row, a_col) = match self.packed_rows {
             Some(packed) => (packed.wrapping_add(tile * k * height).cast_const(), 1, height),

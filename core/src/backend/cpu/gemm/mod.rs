@@ -80,7 +80,7 @@ pub trait Gemm: Sized {
     fn gemm(y: &mut [Self], a: Matrix<'_, Self>, b: Matrix<'_, Self>, sizes: (usize, usize, usize));
 
     /// `y[m, n] = a[m, k] · b[k, n]`, with `y` row-major, then `then` on all of it, in pieces, while each is in a near cache.
-    /// What it uses `beside` them is asked for ahead.
+    /// What it uses `beside` them is asked for ahead, and may be there instead of y, of which then anything is left.
     fn gemm_then(
         y: &mut [Self],
         a: Matrix<'_, Self>,

@@ -3,6 +3,7 @@
 use super::isa::{Isa, Kernel};
 use super::*;
 use crate::generator::Generator;
+use std::sync::Mutex;
 
 /// What lies around y, and must stay to the bit: whoever adds zero to it leaves +0.
 const GUARD: f64 = -0.0;
@@ -80,7 +81,20 @@ fn over<E: Kernel>(isa: Isa, y: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m
     let then = |piece: Piece<'_, E>| {
         piece.for_each_row(|i, j, y| y.iter_mut().zip(&before[i * n + j..]).for_each(|(y, before)| *y += *before));
     };
-    in_parts(isa, 3, y, a, b, (m, k, n), false, Some(Then::new(&then, Beside::new(before.as_ptr()))));
+    in_parts(isa, 3, y, a, b, (m, k, n), false, Some(Then::new(&then, Beside::NOTHING)));
+}
+
+/// The same, where the sums go to what is beside them, and y may hold anything.
+fn instead<E: Kernel>(isa: Isa, y: &mut [E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
+    let sums = Mutex::new(y.to_vec());
+    y.fill(E::nan());
+    let start = sums.lock().expect("no panic").as_ptr();
+    let then = |piece: Piece<'_, E>| {
+        let mut sums = sums.lock().expect("no panic");
+        piece.for_each_row(|i, j, y| sums[i * n + j..].iter_mut().zip(y).for_each(|(sum, y)| *sum += *y));
+    };
+    in_parts(isa, 3, y, a, b, (m, k, n), false, Some(Then::new(&then, Beside::instead(start))));
+    y.copy_from_slice(&sums.into_inner().expect("no panic"));
 }
 
 /// Every product function over the same sizes: all instruction sets, the tiles even where a product would not take
@@ -98,6 +112,8 @@ fn check_all<E: Kernel + Gemm>(sizes: (usize, usize, usize), rng: &mut Generator
             check_product::<E>(&format!("{isa:?} in tiles"), tiles, sizes, rng);
         }
         check_product::<E>(&format!("{isa:?}, no sum before"), &|y, a, b, sizes| over(isa, y, a, b, sizes), sizes, rng);
+        let product: Product<'_, E> = &|y, a, b, sizes| instead(isa, y, a, b, sizes);
+        check_product::<E>(&format!("{isa:?}, sums elsewhere"), product, sizes, rng);
     }
     check_product::<E>("plain loops", &small::product, sizes, rng);
     check_product::<E>("gemm", &E::gemm, sizes, rng);

@@ -35,16 +35,21 @@ impl<'a, E> Piece<'a, E> {
 
 /// Memory with the layout of a product, of which what follows it uses the same places: an address, and never read.
 #[derive(Debug)]
-pub struct Beside<E>(Option<*const E>);
+pub struct Beside<E> {
+    start: Option<*const E>,
+    /// Whether what follows is the last that reads the product.
+    takes_all: bool,
+}
 
 impl<E> Beside<E> {
     /// None.
-    pub const NOTHING: Self = Beside(None);
+    pub const NOTHING: Self = Beside { start: None, takes_all: false };
 
-    /// Memory that begins here.
+    /// Memory that begins here, and takes the place of the product: only what follows reads it, so rows of it may be written
+    /// over those before, and any of them are left.
     #[inline]
-    pub fn new(start: *const E) -> Self {
-        Beside(Some(start))
+    pub fn instead(start: *const E) -> Self {
+        Beside { start: Some(start), takes_all: true }
     }
 }
 
@@ -90,7 +95,12 @@ impl<'a, E> Then<'a, E> {
     /// What is beside an element of a product whose rows are so far apart, or the element itself.
     pub(super) fn beside(self, y: *mut E, (i, j): (usize, usize), y_row: usize) -> *const E {
         let place = (self.at.0 + i) * y_row + self.at.1 + j;
-        self.beside.0.map_or(y.cast_const(), |start| start.wrapping_add(place))
+        self.beside.start.map_or(y.cast_const(), |start| start.wrapping_add(place))
+    }
+
+    /// Whether rows of the product may be written over those before.
+    pub(super) fn takes_all(self) -> bool {
+        self.beside.takes_all
     }
 
     pub(super) fn whole(self, y: &mut [E], columns: usize) {
