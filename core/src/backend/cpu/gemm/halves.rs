@@ -8,7 +8,7 @@
 
 use super::isa::{Kernel, Kernels};
 use super::then::Then;
-use super::{Matrix, Product, TURNED_AT_ONCE, TURNED_COLUMNS, blocked, pack, pool, turn, turned_memory};
+use super::{Matrix, Product, blocked, pool, turned};
 use crate::backend::cpu::simd::widest;
 
 /// `y = a · b` in so many parts.
@@ -31,9 +31,9 @@ pub(super) unsafe fn product<E: Kernel>(
     };
     // The parts of one half.
     let across = if parts.is_multiple_of(2) { parts / 2 } else { parts };
-    let (turned_a, turned_b) = (Matrix { row: b.col, col: b.row, ..b }, Matrix { row: a.col, col: a.row, ..a });
-    pack::with_turned_memory(2 * turned_memory((m, k, n)), |memory: *mut E| {
-        for (j, columns) in blocked::pieces(n, TURNED_COLUMNS, 1) {
+    let (turned_a, turned_b) = (b.turned(), a.turned());
+    turned::with_memory(2, (m, k, n), |memory: *mut E| {
+        for (j, columns) in blocked::pieces(n, turned::COLUMNS, 1) {
             let halves = [0, 1].map(|half| pool::Shared(memory.wrapping_add(half * m * columns)));
             run(2 * across, &|part| {
                 let (half, part) = (part / across, part % across);
@@ -45,7 +45,7 @@ pub(super) unsafe fn product<E: Kernel>(
                     a: Matrix { data: &turned_a.data[sums.start * turned_a.col + j + range.start..], ..turned_a },
                     b: Matrix { data: &turned_b.data[sums.start * turned_b.row..], ..turned_b },
                     sizes: (range.len(), sums.len(), m),
-                    // As in `turned`.
+                    // As in `turned::product`.
                     whole: (n, k, n),
                     adds: false,
                     then: None,
@@ -56,7 +56,7 @@ pub(super) unsafe fn product<E: Kernel>(
             run(parts, &|part| {
                 let range = pool::cut(columns, parts, kernels.lanes, part);
                 // Some at a time, which are still in a near cache when they are turned.
-                for (start, count) in blocked::pieces(range.len(), TURNED_AT_ONCE.1, kernels.lanes) {
+                for (start, count) in blocked::pieces(range.len(), turned::AT_ONCE.1, kernels.lanes) {
                     let start = range.start + start;
                     let [first, second] = halves.each_ref().map(|half| half.get().wrapping_add(start * m));
                     // SAFETY: columns of one part, in each half, which both are complete.
@@ -71,7 +71,7 @@ pub(super) unsafe fn product<E: Kernel>(
                     let column = j + start;
                     let y = (shared.get().wrapping_add(column), n);
                     // SAFETY: the caller's contract: these columns of y are of one part.
-                    unsafe { turn(kernels, first, (m, count), y, then.map(|then| then.at(0, column))) }
+                    unsafe { turned::turn(kernels, first, (m, count), y, then.map(|then| then.at(0, column))) }
                 }
             });
         }

@@ -34,12 +34,12 @@ mod small;
 #[cfg(test)]
 mod tests;
 mod then;
+mod turned;
 
 use super::{is_inside, is_product, pool};
 pub(super) use isa::Isa;
 pub use then::{Beside, Piece};
 
-use core::ops::RangeInclusive;
 use isa::{COMBINED, Kernel, Kernels};
 use plywood_kernels::end_streams;
 use plywood_kernels::gemm::kernel::Job;
@@ -67,6 +67,11 @@ impl<'a, E> Matrix<'a, E> {
     #[must_use]
     pub fn transposed(data: &'a [E], cols: usize) -> Self {
         Matrix { data, row: 1, col: cols }
+    }
+
+    /// Its transpose.
+    fn turned(self) -> Self {
+        Matrix { data: self.data, row: self.col, col: self.row }
     }
 
     fn holds(&self, rows: usize, cols: usize) -> bool {
@@ -168,20 +173,6 @@ const COMBINED_COLUMNS: usize = 64;
 /// A y of so many bytes, written once, is stored past the caches.
 const STREAMED: usize = 16 << 20;
 
-/// For so many rows the packing of `b` is worth avoiding by [`turned`]: for a few in any case, and for more if they fill
-/// their vectors.
-const TURNED_ROWS: RangeInclusive<usize> = DOT_ROWS + 1..=512;
-const FEW_ROWS: usize = 16;
-/// The most columns that are computed before they are put in their places.
-const TURNED_COLUMNS: usize = 2048;
-/// Sums from this length on are worth two halves.
-const HALVED_SUM: usize = 256;
-/// So many rows and columns of a transposed product are put in their places at once: rows for whole lines of what is
-/// transposed, and for at least one block of it, and columns that the first cache holds.
-const TURNED_AT_ONCE: (usize, usize) = (16, 128);
-/// A part of a transposed product is at least that far across.
-const ACROSS: usize = 64;
-
 fn check<E>(y: &[E], a: Matrix<'_, E>, b: Matrix<'_, E>, (m, k, n): (usize, usize, usize)) {
     assert!(is_product(y.len(), [m, n]) && a.holds(m, k) && b.holds(k, n), "matrices of a product are too short");
 }
@@ -244,7 +235,7 @@ fn in_parts<E: Kernel>(
             ((rows, columns), (rows, 4 * columns))
         }
         Way::Combine => ((1, kernels.lanes), (1, COMBINED_COLUMNS)),
-        Way::Turned { .. } => ((kernels.lanes, kernels.lanes), (ACROSS, ACROSS)),
+        Way::Turned { .. } => ((kernels.lanes, kernels.lanes), (turned::ACROSS, turned::ACROSS)),
         Way::Tiles | Way::Reduced(_) => {
             ((kernels.tiles.len(), kernels.lanes), (4 * kernels.tiles.len(), blocked::width(kernels)))
         }
@@ -266,8 +257,10 @@ fn in_parts<E: Kernel>(
         // SAFETY: this machine has the instructions and the slices hold what the sizes say: both are asserted above.
         return unsafe { halves::product(kernels, across * down, y, a, b, (m, k, n), then) };
     }
-    if a.col == 1 && !adds && is_halved(b, k) {
-        pack::with_turned_memory(2 * turned_memory((m, k, n)), |_: *mut E| ());
+    // A smaller batch may turn what a larger one does not.
+    let may_turn = a.col == 1 && !adds;
+    if may_turn && turned::is_halved(b, k) {
+        turned::with_memory(2, (m, k, n), |_: *mut E| ());
     }
     let shared = pool::Shared(y.as_mut_ptr());
     pool::run(across * down, |part| {
@@ -283,13 +276,11 @@ fn in_parts<E: Kernel>(
             adds,
             then: then.map(|then| then.at(rows.start, columns.start)),
         };
-        // A smaller batch may turn what a larger one does not.
-        if matches!(way, Way::Tiles | Way::Reduced(_)) && a.col == 1 && !adds {
-            if !is_halved(b, k) {
-                pack::with_turned_memory(turned_memory((m, k, n)), |_: *mut E| ());
+        if may_turn && matches!(way, Way::Tiles | Way::Reduced(_)) {
+            if !turned::is_halved(b, k) {
+                turned::with_memory(1, (m, k, n), |_: *mut E| ());
             }
-            let turned = Matrix { row: b.col, col: b.row, ..b };
-            let rows = blocked::row_memory(kernels, turned, (n, k, *TURNED_ROWS.end()));
+            let rows = blocked::row_memory(kernels, b.turned(), (n, k, *turned::ROWS.end()));
             pack::with_row_memory(rows, |_: *mut E| ());
         }
         // SAFETY: this machine has the instructions and the slices hold what the sizes say: both are asserted above. No
@@ -298,7 +289,7 @@ fn in_parts<E: Kernel>(
             match way {
                 Way::Dots => dots(kernels, product),
                 Way::Combine => combine(kernels, product),
-                Way::Turned { .. } => turned(kernels, product),
+                Way::Turned { .. } => turned::product(kernels, product),
                 Way::Tiles => blocked::product(kernels, product),
                 Way::Reduced(reduced) => reduced(isa, product),
             }
@@ -327,19 +318,14 @@ impl<E: Kernel> Way<E> {
         (m, k, n): (usize, usize, usize),
         adds: bool,
     ) -> Self {
-        let unused = m.next_multiple_of(kernels.lanes) - m;
         if a.col == 1 && b.row == 1 && (m == 1 || (m <= DOT_ROWS || n <= DOT_COLUMNS) && k >= DOT_SUM) {
             Way::Dots
         } else if b.col == 1
             && (m == 1 || k == 1 && n >= COMBINED_COLUMNS || k <= COMBINED / 2 && m * n >= COMBINED_AREA)
         {
             Way::Combine
-        } else if a.col == 1
-            && !adds
-            && (TURNED_ROWS.contains(&m) && (m <= FEW_ROWS || unused <= m / 16))
-            && (n >= 4 * m && k >= 2 * m)
-        {
-            Way::Turned { halved: is_halved(b, k) }
+        } else if a.col == 1 && !adds && turned::pays(kernels, (m, k, n)) {
+            Way::Turned { halved: turned::is_halved(b, k) }
         } else {
             Way::Tiles
         }
@@ -382,78 +368,6 @@ impl<E> Product<'_, E> {
 fn dots_at_once<E>(kernels: &Kernels<E>, m: usize) -> (usize, usize) {
     let rows = m.div_ceil(m.div_ceil(kernels.dots.len()));
     (rows, kernels.dots[rows - 1].len())
-}
-
-/// Whether a product that is turned has its sums in two halves: where they run down the rows of b, and are long enough.
-fn is_halved<E>(b: Matrix<'_, E>, k: usize) -> bool {
-    b.col == 1 && k >= HALVED_SUM
-}
-
-/// The memory for [`turned`] of these sizes or any smaller batch, so that a smaller one never asks for more.
-fn turned_memory((m, k, n): (usize, usize, usize)) -> usize {
-    let rows = m.min(*TURNED_ROWS.end()).min(n / 4).min(k / 2);
-    if rows < *TURNED_ROWS.start() { 0 } else { rows * n.min(TURNED_COLUMNS) }
-}
-
-/// The product where `b` is much larger than `a`, whose rows are contiguous: as its transpose, `bᵀ · aᵀ`, for which it is
-/// `a` that is packed, and the larger operand stays where it is.
-///
-/// # Safety
-///
-/// As [`blocked::product`].
-unsafe fn turned<E: Kernel>(kernels: &Kernels<E>, product: Product<'_, E>) {
-    let Product { y, y_row, a, b, sizes: (m, k, n), whole, then, .. } = product;
-    let (a, b) = (Matrix { row: b.col, col: b.row, ..b }, Matrix { row: a.col, col: a.row, ..a });
-    pack::with_turned_memory(turned_memory(whole), |turned: *mut E| {
-        for (j, columns) in blocked::pieces(n, TURNED_COLUMNS, 1) {
-            let part = Product {
-                y: turned,
-                y_row: m,
-                a: Matrix { data: &a.data[j * a.row..], ..a },
-                b,
-                sizes: (columns, k, m),
-                // With the panels of the product as it is, which a smaller batch may need.
-                whole: (whole.2, k, whole.2),
-                adds: false,
-                then: None,
-            };
-            let then = then.map(|then| then.at(0, j));
-            // SAFETY: the caller's contract: the transposes of the operands hold what the transposed sizes say, there is
-            // memory for `columns · m` elements, and y has m rows with that many columns from j on.
-            unsafe {
-                blocked::product(kernels, part);
-                turn(kernels, turned, (m, columns), (y.wrapping_add(j), y_row), then);
-            }
-        }
-    });
-}
-
-/// Puts the transpose of `turned`, m rows of `columns`, into y, and does what follows.
-///
-/// # Safety
-///
-/// The machine has the kernels' instructions, `turned` holds all elements, and no other thread has these of y.
-unsafe fn turn<E: Kernel>(
-    kernels: &Kernels<E>,
-    turned: *const E,
-    (m, columns): (usize, usize),
-    (y, y_row): (*mut E, usize),
-    then: Option<Then<'_, E>>,
-) {
-    for (j, columns) in blocked::pieces(columns, TURNED_AT_ONCE.1, kernels.lanes) {
-        for (i, rows) in blocked::pieces(m, TURNED_AT_ONCE.0, 1) {
-            let from = turned.wrapping_add(j * m + i);
-            let panel = pack::Panel { from, across: m, along: 1, count: columns, k: rows };
-            let y = y.wrapping_add(i * y_row + j);
-            // SAFETY: the caller's contract, for some of the rows and columns.
-            unsafe {
-                pack::pack(kernels, panel, y, y_row);
-                if let Some(then) = then {
-                    then.at(i, j).call(y, y_row, (rows, columns));
-                }
-            }
-        }
-    }
 }
 
 /// The product where both operands lie along the sums: `a.col` and `b.row` are 1.
