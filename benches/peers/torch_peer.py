@@ -2,6 +2,8 @@
 
 usage: torch_peer.py W1:sgd W4:adam W5:infer1 …     measure
        torch_peer.py --losses                        write benches/losses.json, which all are checked against
+
+BENCH_PRECISION is that of products of f32: highest (as usual), high, bf16, or autocast for networks that compute in bf16.
 """
 
 import json
@@ -18,6 +20,9 @@ import protocol
 from torch_model import loss_of, model_of
 
 torch.set_num_threads(threads)
+precision = os.environ.get("BENCH_PRECISION", "highest")
+autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "autocast")
+torch.set_float32_matmul_precision({"bf16": "medium", "autocast": "highest"}.get(precision, precision))
 
 
 def step_of(workload, kind):
@@ -27,7 +32,7 @@ def step_of(workload, kind):
         row = x[:1].contiguous()
 
         def infer(_lr):
-            with torch.inference_mode():
+            with torch.inference_mode(), autocast:
                 return model(row)[0, 0].item()
 
         return infer
@@ -36,7 +41,8 @@ def step_of(workload, kind):
     def train(lr):
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
-        loss = loss_of(workload)(model(x), y)
+        with autocast:
+            loss = loss_of(workload)(model(x), y)
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -53,4 +59,4 @@ if sys.argv[1:] == ["--losses"]:
     sys.exit()
 
 for workload, kind in protocol.tasks(sys.argv[1:]):
-    protocol.measure("torch", workload, kind, threads, step_of(workload, kind))
+    protocol.measure("autocast" if precision == "autocast" else "torch", workload, kind, threads, step_of(workload, kind))
