@@ -200,7 +200,7 @@ impl<M: Model, L, O: Optimizer<M::Elem>> Trainer<M, L, O> {
             loss if loss.is_finite() => Ok(()),
             loss => Err(Error::Diverged { loss, epoch }),
         };
-        // What is small is not long in coming back from a cache.
+        // All gradients of a small network are still in a near cache after its backward pass.
         if !const { nn::is_small::<M>() }
             && self.clip.is_none()
             && let Some(value) =

@@ -85,7 +85,8 @@ pub trait Gemm: Sized {
     fn gemm(y: &mut [Self], a: Matrix<'_, Self>, b: Matrix<'_, Self>, sizes: (usize, usize, usize));
 
     /// `y[m, n] = a[m, k] · b[k, n]`, with `y` row-major, then `then` on all of it, in pieces, while each is in a near cache.
-    /// What it uses `beside` them is asked for ahead, and may be there instead of y, of which then anything is left.
+    /// What it uses `beside` them is asked for ahead. With `Beside::instead` nobody reads y afterwards, and anything is left
+    /// in it.
     fn gemm_then(
         y: &mut [Self],
         a: Matrix<'_, Self>,

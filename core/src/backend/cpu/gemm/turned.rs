@@ -42,6 +42,8 @@ pub(super) fn with_memory<E: Kernel, T>(
     pack::with_turned_memory(count * len, f)
 }
 
+/// A product, or a part of one, as its transpose.
+///
 /// # Safety
 ///
 /// As [`blocked::product`].
